@@ -75,8 +75,11 @@ public:
 };
 
 /// All operations of a node, looked up by either wire. Immutable after construction; any thread.
+/// Names, methods and paths of the rows must outlive the table (they are literals).
 class operation_table {
 public:
+  /// Throws `std::invalid_argument` when two rows answer to the same method and path or to the
+  /// same OAP name, or when a path is malformed: a mistake in the program, found at start.
   explicit operation_table(std::vector<operation> rows);
 
   struct match {
@@ -85,7 +88,8 @@ public:
   };
   /// By method and percent-encoded path (no query). Each parameter is decoded exactly once.
   /// Errors: not_found, method_not_allowed (message lists the allowed methods, comma separated),
-  /// bad_request (bad escape, a decoded `/` in a parameter that is not the tail, NUL).
+  /// bad_request (bad escape, or one that decodes to `/` or NUL: after decoding nobody could tell
+  /// it from a separator). HEAD is answered by the GET row.
   core::result<match> find_http(std::string_view method, std::string_view path) const;
   /// By OAP operation name. Error: unknown_operation.
   core::result<const operation*> find_oap(std::string_view name) const;
@@ -93,7 +97,24 @@ public:
   std::span<const operation> rows() const noexcept { return rows_; }
 
 private:
+  static constexpr std::uint32_t none = 0xffff'ffff;
+  /// A place in the tree of path segments. `rows` end here, `tails` take the rest from here.
+  struct node {
+    std::vector<std::pair<std::string_view, std::uint32_t>> literals; ///< sorted by text
+    std::uint32_t parameter = none;
+    std::vector<std::uint32_t> rows;
+    std::vector<std::uint32_t> tails;
+  };
+
+  std::uint32_t child(std::uint32_t at, std::string_view segment);
+  void add_http(std::uint32_t row);
+  void add_oap(std::uint32_t row);
+  const std::vector<std::uint32_t>* walk(std::uint32_t at, std::span<const std::string> path,
+                                         std::size_t depth) const;
+
   std::vector<operation> rows_;
+  std::vector<node> nodes_;
+  std::vector<std::pair<std::string_view, std::uint32_t>> names_; ///< OAP names, sorted
 };
 
 } // namespace ron::transport

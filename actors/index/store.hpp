@@ -1,0 +1,54 @@
+#pragma once
+
+#include "core/clock.hpp"
+#include "core/error.hpp"
+#include "index/record.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace ron::index {
+
+/// Called once with the outcome of a write, on any thread, after it is as durable as the store
+/// makes it.
+template <class T>
+using written = std::move_only_function<void(core::result<T>)>;
+
+/// Where names and manifests are kept. One object serves all shards; every function may be called
+/// from any thread. Writes are ordered, reads see every write whose outcome was reported.
+class store {
+public:
+  virtual ~store() = default;
+
+  /// Creates or replaces a name under its precondition, with its manifest in the same step.
+  /// Errors: precondition_failed, store_quota, disk_full, busy (the write queue is full).
+  virtual void put(put_name w, written<name_written> then) = 0;
+  /// Removes a name. Errors: not_found, precondition_failed, busy.
+  virtual void del(del_name w, written<name_record> then) = 0;
+  /// Stores the manifest of an object. Errors: store_quota, disk_full, busy.
+  virtual void put_manifest(core::cid c, std::string manifest, written<void> then) = 0;
+
+  /// Errors: not_found.
+  virtual core::result<name_record> find(std::string_view name) = 0;
+  /// Names that start with `prefix`, after the cursor `after`, at most `limit`.
+  virtual core::result<name_page> list(std::string_view prefix, std::string_view after,
+                                       std::size_t limit) = 0;
+  /// The manifest of an object as JSON text. Errors: not_found.
+  virtual core::result<std::string> manifest(const core::cid& c) = 0;
+  /// Number of names, for metrics and readiness.
+  virtual std::uint64_t names() const = 0;
+};
+
+/// Bounds of a store in RAM.
+struct ram_store_limits {
+  std::size_t names_max = 1'000'000;
+  std::uint64_t bytes_max = 256u << 20; ///< names and manifests with their bookkeeping
+};
+
+/// A store that forgets everything with the process (amnesia). Opens no file.
+std::unique_ptr<store> make_ram_store(ram_store_limits limits, const core::clock& clock);
+
+} // namespace ron::index

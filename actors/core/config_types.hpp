@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -70,11 +72,34 @@ struct memory_bound {
   bool operator==(const memory_bound&) const = default;
 };
 
-std::string_view to_string(role x) noexcept;
-std::string_view to_string(profile x) noexcept;
-std::string_view to_string(log_format x) noexcept;
-std::string_view to_string(log_level x) noexcept;
-std::string_view to_string(pq_mode x) noexcept;
-std::string_view to_string(fail_mode x) noexcept;
+/// The words of each enumeration in the order of its values; what a configuration file says.
+inline constexpr std::string_view role_names[] = {"omnigate", "index",   "dht",
+                                                  "storage",  "mailbox", "transport-echo"};
+inline constexpr std::string_view profile_names[] = {"micronode", "macronode"};
+inline constexpr std::string_view log_format_names[] = {"auto", "text", "json"};
+inline constexpr std::string_view log_level_names[] = {"trace", "debug", "info",
+                                                       "warn",  "error", "off"};
+inline constexpr std::string_view pq_mode_names[] = {"off", "prefer", "require"};
+inline constexpr std::string_view fail_mode_names[] = {"deny", "allow"};
+static_assert(std::size(role_names) == role_count);
+
+constexpr std::string_view to_string(role x) noexcept {
+  return role_names[static_cast<std::size_t>(x)];
+}
+constexpr std::string_view to_string(profile x) noexcept {
+  return profile_names[static_cast<std::size_t>(x)];
+}
+constexpr std::string_view to_string(log_format x) noexcept {
+  return log_format_names[static_cast<std::size_t>(x)];
+}
+constexpr std::string_view to_string(log_level x) noexcept {
+  return log_level_names[static_cast<std::size_t>(x)];
+}
+constexpr std::string_view to_string(pq_mode x) noexcept {
+  return pq_mode_names[static_cast<std::size_t>(x)];
+}
+constexpr std::string_view to_string(fail_mode x) noexcept {
+  return fail_mode_names[static_cast<std::size_t>(x)];
+}
 
 } // namespace ron::core::config

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "mailbox/partition.hpp"
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <string>
+#include <vector>
+
+namespace ron::mailbox {
+
+/// Asks for deliveries; waits for the first one until `wait_until`.
+struct receive {
+  std::string topic;
+  std::uint32_t max = 1;
+  milliseconds visibility{5'000};
+  core::instant wait_until{}; ///< in the past = answer at once
+};
+
+/// Deliveries; empty when the wait was in vain.
+struct received {
+  std::vector<delivery> messages;
+};
+
+/// Asks for heads of waiting or dead messages.
+struct look {
+  std::string topic;
+  std::uint32_t limit = 100;
+  bool dead = false;
+};
+struct headlines {
+  std::vector<headline> items;
+};
+
+/// Ends deliveries (`ack`) or gives them back.
+struct settle {
+  std::string topic;
+  std::vector<std::string> receipts;
+  bool ack = true;
+};
+struct settled {
+  std::vector<receipt_status> statuses; ///< in the order of the receipts
+};
+
+/// Makes dead letters deliverable again.
+struct redrive {
+  std::string topic;
+};
+struct redriven {
+  std::uint64_t messages = 0;
+};
+
+/// The mailbox role on one shard; also the interface of the partition that holds a topic.
+/// Errors of every handler: busy (a mailbox is full), degraded (the partition is away).
+using mailbox_actor = caf::typed_actor<
+  // Accepts a message. Errors: store_quota, conflict (idempotency key with another body), quota.
+  caf::replies_to<outgoing>::with<sent>,
+  // Delivers messages, waiting for the first. Error: busy when too many wait already.
+  caf::replies_to<receive>::with<received>,
+  // Heads of waiting or dead messages; changes nothing.
+  caf::replies_to<look>::with<headlines>,
+  // Acknowledges deliveries or gives them back.
+  caf::replies_to<settle>::with<settled>,
+  // Puts dead letters back into the topic.
+  caf::replies_to<redrive>::with<redriven>>;
+
+} // namespace ron::mailbox
+
+// Local to a process: between nodes the same is asked over OAP/1.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::outgoing)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::sent)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::receive)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::received)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::look)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::headlines)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::settle)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::settled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::redrive)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::redriven)

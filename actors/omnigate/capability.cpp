@@ -1,0 +1,100 @@
+#include "omnigate/capability.hpp"
+
+#include "core/crypto/macaroon.hpp"
+#include "core/crypto/secure_wipe.hpp"
+#include "core/ids.hpp"
+
+#include <charconv>
+#include <optional>
+
+namespace ron::omnigate {
+
+using core::ec;
+using core::fail;
+using core::result;
+using core::crypto::macaroon;
+
+namespace {
+
+constexpr std::string_view identifier = "ron operator 1";
+
+std::optional<std::int64_t> unix_seconds(std::string_view text) {
+  std::int64_t v = 0;
+  auto r = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (r.ec != std::errc{} || r.ptr != text.data() + text.size() || v < 0
+      || v > std::int64_t{1} << 40)
+    return std::nullopt;
+  return v;
+}
+
+bool lists(std::string_view names, std::string_view name) {
+  while (true) {
+    auto comma = names.find(',');
+    if (names.substr(0, comma) == name)
+      return true;
+    if (comma == names.npos)
+      return false;
+    names.remove_prefix(comma + 1);
+  }
+}
+
+// One caveat: nothing when it holds.
+result<void> check(std::string_view caveat, const capability_use& use) {
+  const auto equals = caveat.find(" = ");
+  const auto key = caveat.substr(0, equals);
+  const auto value = equals == caveat.npos ? std::string_view{} : caveat.substr(equals + 3);
+  if (key == "exp") {
+    auto end = unix_seconds(value);
+    if (!end || use.wall_ms >= *end * 1'000)
+      return fail(ec::unauth, "capability: expired");
+    return {};
+  }
+  if (key == "nbf") {
+    auto begin = unix_seconds(value);
+    if (!begin
+        || use.wall_ms + std::chrono::milliseconds{operator_capability::leeway}.count()
+             < *begin * 1'000)
+      return fail(ec::unauth, "capability: not valid yet");
+    return {};
+  }
+  if (key == "ops") {
+    if (!lists(value, use.operation))
+      return fail(ec::forbidden, "capability: does not allow " + std::string{use.operation});
+    return {};
+  }
+  return fail(ec::unauth, "capability: has a caveat that this node does not know");
+}
+
+} // namespace
+
+operator_capability::operator_capability() {
+  core::random_bytes(root_key_);
+}
+
+operator_capability::~operator_capability() {
+  core::crypto::secure_wipe(root_key_);
+}
+
+std::string operator_capability::mint(std::int64_t wall_ms, std::chrono::seconds life) const {
+  auto token = macaroon::mint(root_key_, std::string{identifier});
+  const auto end = wall_ms / 1'000 + life.count();
+  // One caveat on a fresh token: neither bound can be near.
+  (void)token.attenuate("exp = " + std::to_string(end));
+  return token.encode().value_or(std::string{});
+}
+
+result<void> operator_capability::verify(core::byte_view binary, const capability_use& use) const {
+  auto token = macaroon::decode(binary);
+  if (!token)
+    return std::unexpected{token.error()};
+  if (!token->verify(root_key_))
+    return fail(ec::unauth, "capability: not one of this node");
+  // Expired wins over forbidden: a caller with an old token needs a new one first.
+  result<void> refused;
+  for (const auto& caveat : token->caveats())
+    if (auto ok = check(caveat, use); !ok && (refused || ok.error().code == ec::unauth))
+      refused = ok;
+  return refused;
+}
+
+} // namespace ron::omnigate

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "core/bytes.hpp"
+#include "core/error.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace ron::omnigate {
+
+/// What a request is, as far as caveats look at it.
+struct capability_use {
+  std::string_view operation; ///< OAP name, e.g. "o.put"
+  std::int64_t wall_ms = 0;   ///< now
+};
+
+/// The node's own root key and the tokens made from it: whoever holds a token minted here is the
+/// operator of the node, as far as its caveats go. The key is random, lives in RAM and ends with
+/// the process. Immutable after construction; any thread.
+///
+/// Caveats understood: `exp = <unix seconds>` (exact), `nbf = <unix seconds>` (60 s leeway),
+/// `ops = <name>[,<name>...]`. Any other caveat fails closed.
+class operator_capability {
+public:
+  static constexpr std::chrono::seconds leeway{60};
+
+  operator_capability();
+  ~operator_capability();
+  operator_capability(const operator_capability&) = delete;
+  operator_capability& operator=(const operator_capability&) = delete;
+
+  /// A token in binary form that ends `life` after `wall_ms`.
+  std::string mint(std::int64_t wall_ms, std::chrono::seconds life) const;
+
+  /// Checks a token in binary form. Errors: unauth (malformed, forged, expired, unknown caveat),
+  /// forbidden (good, but not for this operation). The message never quotes the token.
+  core::result<void> verify(core::byte_view token, const capability_use& use) const;
+
+private:
+  std::array<std::uint8_t, 32> root_key_;
+};
+
+} // namespace ron::omnigate

@@ -1,0 +1,73 @@
+#include "omnigate/capability.hpp"
+
+#include "core/crypto/macaroon.hpp"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace ron::omnigate;
+using namespace std::chrono_literals;
+using ron::core::byte_view;
+using ron::core::ec;
+using ron::core::crypto::macaroon;
+
+constexpr std::int64_t now = 1'800'000'000'000;
+
+byte_view view(const std::string& s) {
+  return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
+}
+
+ec check(const operator_capability& node, const std::string& token, std::int64_t at = now,
+         std::string_view op = "o.put") {
+  auto r = node.verify(view(token), {op, at});
+  return r ? ec::none : r.error().code;
+}
+
+std::string with(const std::string& token, std::string caveat) {
+  auto m = *macaroon::decode(view(token));
+  EXPECT_TRUE(m.attenuate(std::move(caveat)));
+  return *m.encode();
+}
+
+TEST(Capability, AFreshTokenIsTheOperatorUntilItExpires) {
+  operator_capability node;
+  auto token = node.mint(now, 1h);
+  EXPECT_EQ(check(node, token), ec::none);
+  EXPECT_EQ(check(node, token, now + 3'599'999), ec::none);
+  EXPECT_EQ(check(node, token, now + 3'600'000), ec::unauth) << "exact";
+}
+
+TEST(Capability, AnotherNodesTokenIsNothing) {
+  operator_capability node;
+  operator_capability other;
+  EXPECT_EQ(check(node, other.mint(now, 1h)), ec::unauth);
+  EXPECT_EQ(check(node, ""), ec::unauth);
+  EXPECT_EQ(check(node, "no token"), ec::unauth);
+}
+
+TEST(Capability, AnybodyCanNarrowItOffline) {
+  operator_capability node;
+  auto token = with(node.mint(now, 1h), "ops = o.get,o.put");
+  EXPECT_EQ(check(node, token), ec::none);
+  EXPECT_EQ(check(node, token, now, "name.put"), ec::forbidden);
+  EXPECT_EQ(check(node, with(token, "ops = o.get")), ec::forbidden) << "all caveats must hold";
+  EXPECT_EQ(check(node, with(token, "exp = 1")), ec::unauth);
+  EXPECT_EQ(check(node, with(token, "ops = o.put"), now + 7'200'000, "name.put"), ec::unauth)
+    << "expired wins over forbidden";
+}
+
+TEST(Capability, NotBeforeHasALeeway) {
+  operator_capability node;
+  auto token = with(node.mint(now, 1h), "nbf = 1800000030");
+  EXPECT_EQ(check(node, token), ec::none);
+  EXPECT_EQ(check(node, token, now - 30'001), ec::unauth);
+}
+
+TEST(Capability, UnknownCaveatsFailClosed) {
+  operator_capability node;
+  for (auto caveat : {"colour = red", "exp", "exp = soon", "exp=1900000000", "ops", ""})
+    EXPECT_NE(check(node, with(node.mint(now, 1h), caveat)), ec::none) << caveat;
+}
+
+} // namespace

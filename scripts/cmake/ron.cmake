@@ -23,6 +23,11 @@ macro(ron_parse)
   if(NOT arg_SOURCES)
     message(FATAL_ERROR "${name}: SOURCES missing")
   endif()
+  # By their plain names, so that a part whose folder is not there fails when it is linked, with
+  # everything else still built.
+  foreach(libs arg_PUBLIC arg_PRIVATE arg_LIBS)
+    list(TRANSFORM ${libs} REPLACE "^ron::([^d]|d[^e])" "ron_\\1")
+  endforeach()
 endmacro()
 
 # ron_library(NAME SOURCES a.cpp... [PUBLIC lib...] [PRIVATE lib...])

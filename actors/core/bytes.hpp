@@ -102,7 +102,14 @@ public:
   bytes slice(std::size_t offset, std::size_t n = std::size_t(-1)) const noexcept {
     offset = offset < size_ ? offset : size_;
     n = n < size_ - offset ? n : size_ - offset;
-    return {block_, data_ + offset, n};
+    return n == 0 ? bytes{} : bytes{block_, data_ + offset, n};
+  }
+  /// Takes in `next` if it lies right behind this slice in the same block; else false.
+  bool extend(const bytes& next) noexcept {
+    if (!block_ || block_ != next.block_ || data_ + size_ != next.data_)
+      return false;
+    size_ += next.size_;
+    return true;
   }
   bool operator==(const bytes& o) const noexcept {
     return size_ == o.size_ && (size_ == 0 || std::memcmp(data_, o.data_, size_) == 0);
@@ -143,18 +150,29 @@ public:
     return block_ ? std::span<std::uint8_t>{block_->data() + filled_, capacity() - filled_}
                   : std::span<std::uint8_t>{};
   }
-  void commit(std::size_t n) noexcept { filled_ += n; }
-  /// A shared slice of the filled part.
+  /// The first `n` bytes of `room` are filled now; clipped to the room.
+  void commit(std::size_t n) noexcept {
+    auto left = capacity() - filled_;
+    filled_ += n < left ? n : left;
+  }
+  /// A shared slice of the filled part, clipped to it.
   bytes cut(std::size_t offset, std::size_t n) const noexcept {
-    return {block_, block_->data() + offset, n};
+    offset = offset < filled_ ? offset : filled_;
+    n = n < filled_ - offset ? n : filled_ - offset;
+    return n == 0 ? bytes{} : bytes{block_, block_->data() + offset, n};
   }
   byte_view view() const noexcept {
     return block_ ? byte_view{block_->data(), filled_} : byte_view{};
   }
   /// True if no slice is alive, so that the block may be filled from the start again.
   bool unshared() const noexcept { return block_ && block_->unique(); }
-  /// Starts over in the same block; only while `unshared()`.
-  void rewind() noexcept { filled_ = 0; }
+  /// Starts over in the same block. False, and nothing happens, while a slice is alive.
+  bool rewind() noexcept {
+    if (!unshared())
+      return false;
+    filled_ = 0;
+    return true;
+  }
 
 private:
   block* block_ = nullptr;

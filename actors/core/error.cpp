@@ -65,6 +65,37 @@ consteval bool rows_are_in_order() {
 }
 static_assert(rows_are_in_order(), "row i of the table describes ec value i");
 
+constexpr std::array<std::string_view, reject_reason_count> reject_names{
+  "bad_request", "unauth", "forbidden", "not_found", "method", "timeout", "conflict", "digest",
+  "precondition", "body_cap", "decompress_cap", "ratio_cap", "coding", "media_type", "range",
+  "expectation", "quota", "headers", "internal", "downstream_5xx", "integrity", "busy",
+  "degraded", "draining", "conn_cap", "downstream_timeout", "disk_full", "store_quota",
+};
+
+constexpr std::uint8_t not_a_reject = 0xff;
+
+consteval std::array<std::uint8_t, ec_count> rejects_by_value() {
+  std::array<std::uint8_t, ec_count> out{};
+  for (std::size_t i = 0; i < ec_count; ++i) {
+    out[i] = not_a_reject;
+    for (std::size_t r = 0; r < reject_reason_count; ++r)
+      if (table[i].info.reason == reject_names[r])
+        out[i] = static_cast<std::uint8_t>(r);
+  }
+  return out;
+}
+constexpr auto reject_by_value = rejects_by_value();
+
+consteval bool every_refusal_has_a_reason() {
+  for (std::size_t i = 0; i < ec_count; ++i) {
+    auto v = static_cast<ec>(i);
+    if ((reject_by_value[i] == not_a_reject) != (v == ec::none || v == ec::cancelled))
+      return false;
+  }
+  return true;
+}
+static_assert(every_refusal_has_a_reason());
+
 } // namespace
 
 const ec_info& info(ec value) noexcept {
@@ -75,10 +106,30 @@ const ec_info& info(ec value) noexcept {
 std::optional<ec> from_oap_reason(std::uint16_t reason) noexcept {
   if (reason == 0x1f1) // drain of the whole connection: for the caller the same as draining
     return ec::draining;
+  if (reason == 0x10e) // shared with the caller's own slowness, but its status is 504
+    return ec::downstream_timeout;
   for (const auto& r : table)
     if (r.info.oap_reason == reason && r.info.value != ec::none)
       return r.info.value;
   return std::nullopt;
+}
+
+std::uint16_t oap_status(ec value) noexcept {
+  auto owner = from_oap_reason(info(value).oap_reason);
+  return info(owner.value_or(value)).http_status;
+}
+
+std::string_view to_string(reject_reason r) noexcept {
+  auto i = static_cast<std::size_t>(r);
+  return i < reject_names.size() ? reject_names[i] : "?";
+}
+
+std::optional<reject_reason> reject_reason_of(ec value) noexcept {
+  auto i = static_cast<std::size_t>(value);
+  auto r = reject_by_value[i < ec_count ? i : static_cast<std::size_t>(ec::internal)];
+  if (r == not_a_reject)
+    return std::nullopt;
+  return static_cast<reject_reason>(r);
 }
 
 std::string_view to_string(ec value) noexcept {

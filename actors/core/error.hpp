@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -54,7 +55,7 @@ inline constexpr std::size_t ec_count = static_cast<std::size_t>(ec::cancelled) 
 /// One row of the error table: how a value looks on every surface.
 struct ec_info {
   ec value;
-  std::uint16_t http_status;  ///< also the status of an OAP ERROR
+  std::uint16_t http_status;
   std::uint16_t oap_reason;   ///< application reason of an OAP ERROR
   std::string_view code;      ///< JSON `code`
   std::string_view reason;    ///< JSON `reason` and metric label, a closed set
@@ -64,8 +65,30 @@ struct ec_info {
 /// The row of `value`. Any thread.
 const ec_info& info(ec value) noexcept;
 
-/// The value whose OAP reason number is `reason`, for a client that received an ERROR.
+/// The value whose OAP reason number is `reason`, for a client that received an ERROR. Where
+/// several values share a number, the one with the status that OAP/1 gives to it.
 std::optional<ec> from_oap_reason(std::uint16_t reason) noexcept;
+
+/// The status of an OAP ERROR: OAP/1 ties it to the reason number, so that values that share a
+/// number share the status too, whatever theirs is on HTTP.
+std::uint16_t oap_status(ec value) noexcept;
+
+/// The closed set of reasons for which a request is refused: label of `rejected_total`. Values of
+/// `ec` that a client treats alike share one. In the order of the error table of the HTTP surface.
+enum class reject_reason : std::uint8_t {
+  bad_request, unauth, forbidden, not_found, method, timeout, conflict, digest, precondition,
+  body_cap, decompress_cap, ratio_cap, coding, media_type, range, expectation, quota, headers,
+  internal, downstream_5xx, integrity, busy, degraded, draining, conn_cap, downstream_timeout,
+  disk_full, store_quota,
+};
+inline constexpr std::size_t reject_reason_count
+  = static_cast<std::size_t>(reject_reason::store_quota) + 1;
+
+/// The label's text; the same as `ec_info::reason` of its values.
+std::string_view to_string(reject_reason r) noexcept;
+
+/// The reason under which `value` counts; nothing for `none` and `cancelled`, which refuse nobody.
+std::optional<reject_reason> reject_reason_of(ec value) noexcept;
 
 /// The name of the enumerator, for logs.
 std::string_view to_string(ec value) noexcept;

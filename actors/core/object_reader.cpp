@@ -1,0 +1,300 @@
+#include "core/object_reader.hpp"
+
+#include "core/base64.hpp"
+#include "core/json.hpp"
+#include "core/utf8.hpp"
+
+#include <algorithm>
+
+namespace ron::core {
+
+namespace {
+
+constexpr std::size_t problems_max = 8;
+constexpr std::size_t shown_name_bytes = 64;
+
+std::string in_quotes(std::string_view name) {
+  std::string out = "\"";
+  append_json_escaped(out, clip_utf8(name, shown_name_bytes));
+  return out += '"';
+}
+
+std::string_view type_of(const json& v) noexcept {
+  switch (v.type()) {
+    case json::value_t::object: return "an object";
+    case json::value_t::array: return "a list";
+    case json::value_t::string: return "text";
+    case json::value_t::boolean: return "a boolean";
+    case json::value_t::binary: return "a byte string";
+    case json::value_t::number_float: return "a number with a fraction";
+    case json::value_t::number_integer:
+    case json::value_t::number_unsigned: return "an integer";
+    default: return "null";
+  }
+}
+
+template <class T>
+std::string range_text(T lo, T hi) {
+  return std::to_string(lo) + ".." + std::to_string(hi);
+}
+
+} // namespace
+
+object_reader::object_reader(const json& object, std::string_view what) {
+  if (object.is_object())
+    object_ = &object;
+  else
+    problems_.push_back(std::string{what} + " is " + std::string{type_of(object)}
+                        + "; expected an object");
+}
+
+bool object_reader::has(std::string_view name) const {
+  return object_ != nullptr && object_->contains(name);
+}
+
+const json* object_reader::find(std::string_view name, bool required) {
+  if (std::ranges::find(asked_, name) == asked_.end())
+    asked_.push_back(name);
+  if (object_ == nullptr)
+    return nullptr;
+  auto i = object_->find(name);
+  if (i != object_->end())
+    return &*i;
+  if (required)
+    problems_.push_back("missing field " + in_quotes(name));
+  return nullptr;
+}
+
+bool object_reader::mismatch(std::string_view name, const json& v, std::string_view expected) {
+  refuse(name, "is " + std::string{type_of(v)} + "; expected " + std::string{expected});
+  return false;
+}
+
+void object_reader::refuse(std::string_view name, std::string_view why) {
+  problems_.push_back("field " + in_quotes(name) + ' ' + std::string{why});
+}
+
+result<void> object_reader::finish() {
+  if (object_ != nullptr)
+    for (const auto& [name, value] : object_->get_ref<const json::object_t&>()) {
+      if (std::ranges::find(asked_, name) != asked_.end())
+        continue;
+      std::string text = "unknown field " + in_quotes(name);
+      for (std::size_t i = 0; i < asked_.size(); ++i)
+        text.append(i == 0 ? "; expected " : ", ").append(asked_[i]);
+      problems_.push_back(std::move(text));
+    }
+  if (problems_.empty())
+    return {};
+  std::string all;
+  for (std::size_t i = 0; i < problems_.size() && i < problems_max; ++i)
+    all.append(i == 0 ? "" : "; ").append(problems_[i]);
+  if (problems_.size() > problems_max)
+    all += "; and " + std::to_string(problems_.size() - problems_max) + " more";
+  return fail(ec::bad_request, std::string{clip_utf8(all, limits::error_message_bytes_max)});
+}
+
+// -- one check per type --------------------------------------------------------------------------
+
+std::optional<std::string> object_reader::read_text(std::string_view name, const json* v,
+                                                    text_rule rule) {
+  if (v == nullptr || (!v->is_string() && !mismatch(name, *v, "text")))
+    return std::nullopt;
+  const auto& s = v->get_ref<const std::string&>();
+  if (s.size() < rule.min_bytes || s.size() > rule.max_bytes) {
+    refuse(name, "has " + std::to_string(s.size()) + " bytes; expected "
+                   + range_text(rule.min_bytes, rule.max_bytes));
+    return std::nullopt;
+  }
+  return s;
+}
+
+std::optional<std::uint64_t> object_reader::read_uint(std::string_view name, const json* v,
+                                                      std::uint64_t lo, std::uint64_t hi) {
+  auto expected = [lo, hi] { return "an integer of " + range_text(lo, hi); };
+  if (v == nullptr || (!v->is_number_integer() && !mismatch(name, *v, expected())))
+    return std::nullopt;
+  bool below_zero = !v->is_number_unsigned() && v->get<std::int64_t>() < 0;
+  auto n = below_zero ? 0 : v->get<std::uint64_t>();
+  if (below_zero || n < lo || n > hi) {
+    refuse(name, "is out of range; expected " + expected());
+    return std::nullopt;
+  }
+  return n;
+}
+
+std::optional<std::int64_t> object_reader::read_sint(std::string_view name, const json* v,
+                                                     std::int64_t lo, std::int64_t hi) {
+  auto expected = [lo, hi] { return "an integer of " + range_text(lo, hi); };
+  if (v == nullptr || (!v->is_number_integer() && !mismatch(name, *v, expected())))
+    return std::nullopt;
+  bool too_big = v->is_number_unsigned()
+                 && v->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX);
+  auto n = too_big ? 0 : v->get<std::int64_t>();
+  if (too_big || n < lo || n > hi) {
+    refuse(name, "is out of range; expected " + expected());
+    return std::nullopt;
+  }
+  return n;
+}
+
+std::optional<bool> object_reader::read_boolean(std::string_view name, const json* v) {
+  if (v == nullptr || (!v->is_boolean() && !mismatch(name, *v, "a boolean")))
+    return std::nullopt;
+  return v->get<bool>();
+}
+
+std::optional<bytes> object_reader::read_binary(std::string_view name, const json* v,
+                                                std::size_t max_bytes) {
+  if (v == nullptr)
+    return std::nullopt;
+  std::optional<bytes> out;
+  if (v->is_binary()) {
+    out = bytes::copy(byte_view{v->get_binary()});
+  } else if (v->is_string()) {
+    out = base64_decode(v->get_ref<const std::string&>());
+    if (!out) {
+      refuse(name, "is not base64");
+      return std::nullopt;
+    }
+  } else {
+    mismatch(name, *v, "base64 text or a byte string");
+    return std::nullopt;
+  }
+  if (out->size() > max_bytes) {
+    refuse(name, "has " + std::to_string(out->size()) + " bytes; expected at most "
+                   + std::to_string(max_bytes));
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::optional<core::cid> object_reader::read_cid(std::string_view name, const json* v) {
+  constexpr std::string_view expected = "b3:<64 lower-case hex>";
+  if (v == nullptr || (!v->is_string() && !mismatch(name, *v, expected)))
+    return std::nullopt;
+  auto out = core::cid::parse(v->get_ref<const std::string&>());
+  if (!out)
+    refuse(name, "is no content id; expected " + std::string{expected});
+  return out;
+}
+
+std::optional<std::vector<std::string>>
+object_reader::read_texts(std::string_view name, const json* v, std::size_t max_items,
+                          text_rule rule) {
+  const auto* list = read_array(name, v, max_items);
+  if (list == nullptr)
+    return std::nullopt;
+  std::vector<std::string> out;
+  out.reserve(list->size());
+  for (const auto& x : *list) {
+    auto s = read_text(name, &x, rule);
+    if (!s)
+      return std::nullopt;
+    out.push_back(std::move(*s));
+  }
+  return out;
+}
+
+const json* object_reader::read_object(std::string_view name, const json* v) {
+  if (v == nullptr || (!v->is_object() && !mismatch(name, *v, "an object")))
+    return nullptr;
+  return v;
+}
+
+const json* object_reader::read_array(std::string_view name, const json* v,
+                                      std::size_t max_items) {
+  if (v == nullptr || (!v->is_array() && !mismatch(name, *v, "a list")))
+    return nullptr;
+  if (v->size() <= max_items)
+    return v;
+  refuse(name, "has " + std::to_string(v->size()) + " items; expected at most "
+                 + std::to_string(max_items));
+  return nullptr;
+}
+
+// -- required and optional -----------------------------------------------------------------------
+
+std::string object_reader::text(std::string_view name, text_rule rule) {
+  return read_text(name, find(name, true), rule).value_or(std::string{});
+}
+
+std::optional<std::string> object_reader::optional_text(std::string_view name, text_rule rule) {
+  return read_text(name, find(name, false), rule);
+}
+
+std::uint64_t object_reader::uint(std::string_view name, std::uint64_t lo, std::uint64_t hi) {
+  return read_uint(name, find(name, true), lo, hi).value_or(lo);
+}
+
+std::optional<std::uint64_t> object_reader::optional_uint(std::string_view name, std::uint64_t lo,
+                                                          std::uint64_t hi) {
+  return read_uint(name, find(name, false), lo, hi);
+}
+
+std::int64_t object_reader::sint(std::string_view name, std::int64_t lo, std::int64_t hi) {
+  return read_sint(name, find(name, true), lo, hi).value_or(lo);
+}
+
+std::optional<std::int64_t> object_reader::optional_sint(std::string_view name, std::int64_t lo,
+                                                         std::int64_t hi) {
+  return read_sint(name, find(name, false), lo, hi);
+}
+
+bool object_reader::boolean(std::string_view name) {
+  return read_boolean(name, find(name, true)).value_or(false);
+}
+
+std::optional<bool> object_reader::optional_boolean(std::string_view name) {
+  return read_boolean(name, find(name, false));
+}
+
+bytes object_reader::binary(std::string_view name, std::size_t max_bytes) {
+  return read_binary(name, find(name, true), max_bytes).value_or(bytes{});
+}
+
+std::optional<bytes> object_reader::optional_binary(std::string_view name,
+                                                    std::size_t max_bytes) {
+  return read_binary(name, find(name, false), max_bytes);
+}
+
+core::cid object_reader::cid(std::string_view name) {
+  return read_cid(name, find(name, true)).value_or(core::cid{});
+}
+
+std::optional<core::cid> object_reader::optional_cid(std::string_view name) {
+  return read_cid(name, find(name, false));
+}
+
+std::vector<std::string> object_reader::texts(std::string_view name, std::size_t max_items,
+                                              text_rule rule) {
+  return read_texts(name, find(name, true), max_items, rule)
+    .value_or(std::vector<std::string>{});
+}
+
+std::optional<std::vector<std::string>>
+object_reader::optional_texts(std::string_view name, std::size_t max_items, text_rule rule) {
+  return read_texts(name, find(name, false), max_items, rule);
+}
+
+const json* object_reader::object(std::string_view name) {
+  return read_object(name, find(name, true));
+}
+
+const json* object_reader::optional_object(std::string_view name) {
+  return read_object(name, find(name, false));
+}
+
+const json* object_reader::array(std::string_view name, std::size_t max_items) {
+  return read_array(name, find(name, true), max_items);
+}
+
+const json* object_reader::optional_array(std::string_view name, std::size_t max_items) {
+  return read_array(name, find(name, false), max_items);
+}
+
+const json* object_reader::any(std::string_view name) {
+  return find(name, false);
+}
+
+} // namespace ron::core

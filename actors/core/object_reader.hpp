@@ -1,0 +1,110 @@
+#pragma once
+
+#include "core/bytes.hpp"
+#include "core/error.hpp"
+#include "core/ids.hpp"
+#include "core/json_fwd.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ron::core {
+
+/// Reads the fields of a request object by name and type, then refuses what was not asked for.
+///
+///     object_reader in{args};
+///     auto topic = in.text("topic", {.max_bytes = 255});
+///     auto max = in.optional_uint("max", 1, 100).value_or(10);
+///     if (auto ok = in.finish(); !ok)
+///       return std::unexpected{ok.error()};
+///
+/// A reader never throws and never clamps: after a problem an accessor returns an empty value and
+/// `finish` reports every problem at once as one `bad_request`. `null` is not the same as a
+/// missing field. One thread; `object` outlives the reader.
+class object_reader {
+public:
+  struct text_rule {
+    std::size_t min_bytes = 1;
+    std::size_t max_bytes = 1'024;
+  };
+
+  /// `what` starts the message about a value that is no object, e.g. "request".
+  explicit object_reader(const json& object, std::string_view what = "request");
+
+  /// True if the field is there, whatever its type. Does not count as asking for it.
+  bool has(std::string_view name) const;
+
+  std::string text(std::string_view name, text_rule rule);
+  std::string text(std::string_view name) { return text(name, text_rule{}); }
+  std::optional<std::string> optional_text(std::string_view name, text_rule rule);
+  std::optional<std::string> optional_text(std::string_view name) {
+    return optional_text(name, text_rule{});
+  }
+
+  /// An integer of `lo`..`hi`, both included.
+  std::uint64_t uint(std::string_view name, std::uint64_t lo, std::uint64_t hi);
+  std::optional<std::uint64_t> optional_uint(std::string_view name, std::uint64_t lo,
+                                             std::uint64_t hi);
+  std::int64_t sint(std::string_view name, std::int64_t lo, std::int64_t hi);
+  std::optional<std::int64_t> optional_sint(std::string_view name, std::int64_t lo,
+                                            std::int64_t hi);
+
+  bool boolean(std::string_view name);
+  std::optional<bool> optional_boolean(std::string_view name);
+
+  /// A CBOR byte string or base64 text.
+  bytes binary(std::string_view name, std::size_t max_bytes);
+  std::optional<bytes> optional_binary(std::string_view name, std::size_t max_bytes);
+
+  /// `b3:<64 lower-case hex>`.
+  core::cid cid(std::string_view name);
+  std::optional<core::cid> optional_cid(std::string_view name);
+
+  /// Up to `max_items` texts that each keep `rule`.
+  std::vector<std::string> texts(std::string_view name, std::size_t max_items, text_rule rule);
+  std::optional<std::vector<std::string>> optional_texts(std::string_view name,
+                                                         std::size_t max_items, text_rule rule);
+
+  /// The field itself, for a nested reader; null if it is missing or of another type.
+  const json* object(std::string_view name);
+  const json* optional_object(std::string_view name);
+  const json* array(std::string_view name, std::size_t max_items);
+  const json* optional_array(std::string_view name, std::size_t max_items);
+  /// The field whatever it is; null if it is missing.
+  const json* any(std::string_view name);
+
+  /// Adds a problem of the caller's own about `name`, in the same list.
+  void refuse(std::string_view name, std::string_view why);
+
+  /// True while nothing was wrong; unknown fields are only noticed by `finish`.
+  bool good() const noexcept { return problems_.empty(); }
+
+  /// Refuses unknown fields and reports all problems (at most eight in words).
+  result<void> finish();
+
+private:
+  const json* find(std::string_view name, bool required);
+  bool mismatch(std::string_view name, const json& v, std::string_view expected);
+  std::optional<std::string> read_text(std::string_view name, const json* v, text_rule rule);
+  std::optional<std::uint64_t> read_uint(std::string_view name, const json* v, std::uint64_t lo,
+                                         std::uint64_t hi);
+  std::optional<std::int64_t> read_sint(std::string_view name, const json* v, std::int64_t lo,
+                                        std::int64_t hi);
+  std::optional<bool> read_boolean(std::string_view name, const json* v);
+  std::optional<bytes> read_binary(std::string_view name, const json* v, std::size_t max_bytes);
+  std::optional<core::cid> read_cid(std::string_view name, const json* v);
+  std::optional<std::vector<std::string>> read_texts(std::string_view name, const json* v,
+                                                     std::size_t max_items, text_rule rule);
+  const json* read_object(std::string_view name, const json* v);
+  const json* read_array(std::string_view name, const json* v, std::size_t max_items);
+
+  const json* object_ = nullptr;        ///< null if the value is no object
+  std::vector<std::string_view> asked_; ///< names are literals
+  std::vector<std::string> problems_;
+};
+
+} // namespace ron::core

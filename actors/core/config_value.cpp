@@ -1,5 +1,7 @@
 #include "core/config_value.hpp"
 
+#include "core/utf8.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -312,29 +314,6 @@ parsed<std::array<std::uint32_t, 3>> parse_shares(const value_rule& rule, const 
 
 // -- one value -------------------------------------------------------------------
 
-bool is_utf8(sv text) {
-  for (std::size_t i = 0; i < text.size();) {
-    auto c = static_cast<unsigned char>(text[i]);
-    std::size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : (c & 0xf0) == 0xe0 ? 2
-                     : c >= 0xf0 && c < 0xf5                ? 3
-                                                            : 4;
-    if (more == 4 || i + more >= text.size())
-      return false;
-    std::uint32_t point = more == 0 ? c : c & (0x3fu >> more);
-    for (std::size_t k = 1; k <= more; ++k) {
-      auto d = static_cast<unsigned char>(text[i + k]);
-      if ((d & 0xc0) != 0x80)
-        return false;
-      point = point << 6 | (d & 0x3f);
-    }
-    if ((more == 2 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) ||
-        (more == 3 && (point < 0x10000 || point > 0x10ffff)))
-      return false;
-    i += more + 1;
-  }
-  return true;
-}
-
 std::expected<void, value_error> check_text(const value_rule& rule, const raw_value& raw) {
   auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   for (const auto& x : raw.items) {
@@ -342,7 +321,7 @@ std::expected<void, value_error> check_text(const value_rule& rule, const raw_va
       return bad(rule, "the value is longer than " + std::to_string(value_bytes_max) + " bytes");
     if (std::ranges::any_of(x.text, control))
       return bad(rule, "the value contains a control character");
-    if (!is_utf8(x.text))
+    if (!valid_utf8(x.text))
       return bad(rule, "the value is not UTF-8");
   }
   return {};

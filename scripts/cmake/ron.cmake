@@ -23,6 +23,17 @@ macro(ron_parse)
   if(NOT arg_SOURCES)
     message(FATAL_ERROR "${name}: SOURCES missing")
   endif()
+  # While several people work in one tree a file may be named before it is there.
+  foreach(source IN LISTS arg_SOURCES)
+    if(NOT RON_STRICT AND NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source} AND NOT EXISTS ${source})
+      message(WARNING "${name}: ${source} is not there; left out (an error with -DRON_STRICT=ON)")
+      list(REMOVE_ITEM arg_SOURCES ${source})
+    endif()
+  endforeach()
+  if(NOT arg_SOURCES)
+    message(WARNING "${name}: none of its sources is there; left out")
+    return()
+  endif()
   # By their plain names, so that a part whose folder is not there fails when it is linked, with
   # everything else still built.
   foreach(libs arg_PUBLIC arg_PRIVATE arg_LIBS)

@@ -14,20 +14,34 @@ caf::result<T> answer(result<T> r) {
   return std::move(*r);
 }
 
-/// The outcome of a write of the store, which comes on any thread, as the answer of the request
-/// that waits for it on this shard.
+/// A handler for the outcome of a write, which the store calls on any thread: it answers the
+/// request that waits on this shard. A shard that has closed ended its actors before; nobody waits
+/// for the answer then.
 template <class T, class Out>
-written<T> reply_later(index_self self, caf::typed_response_promise<Out> promise,
-                       Out (*convert)(T&&)) {
-  return [self = caf::strong_actor_ptr{self->ctrl()}, home = &self->home(), promise,
-          convert](result<T> r) mutable {
-    // A shard that is closed already has ended its actors; nobody waits for this answer any more.
-    home->submit([self, promise, convert, r = std::move(r)]() mutable {
-      if (r)
-        promise.deliver(convert(std::move(*r)));
-      else
-        promise.deliver(to_caf(r.error()));
+written<T> answer_later(index_self self, caf::typed_response_promise<Out> promise) {
+  auto deliver = self->bind([promise](result<T> r) mutable {
+    if (!r)
+      promise.deliver(to_caf(r.error()));
+    else if constexpr (std::is_void_v<T>)
+      promise.deliver(Out{});
+    else
+      promise.deliver(std::move(*r));
+  });
+  return [home = &self->home(), deliver = std::move(deliver)](result<T> r) mutable {
+    home->submit([deliver = std::move(deliver), r = std::move(r)]() mutable {
+      deliver(std::move(r));
     });
+  };
+}
+
+/// As `answer_later`, and the cache forgets the name before anybody hears of the write.
+template <class T>
+written<T> forget_then_answer(index_self self, const std::string& name,
+                              caf::typed_response_promise<T> promise) {
+  return [cache = self->state.parts.cache, name,
+          then = answer_later<T, T>(self, promise)](result<T> r) mutable {
+    cache->drop(name);
+    then(std::move(r));
   };
 }
 
@@ -97,28 +111,14 @@ index_actor::behavior_type make_index(index_self self, index_parts parts) {
   return {
     [self](put_name& w) -> caf::result<name_written> {
       auto promise = self->make_response_promise<name_written>();
-      auto then = reply_later<name_written, name_written>(
-        self, promise, [](name_written&& r) { return std::move(r); });
-      auto& p = self->state.parts;
-      auto name = w.name;
-      p.db->put(std::move(w), [cache = p.cache, name = std::move(name),
-                               then = std::move(then)](result<name_written> r) mutable {
-        cache->drop(name);
-        then(std::move(r));
-      });
+      auto then = forget_then_answer<name_written>(self, w.name, promise);
+      self->state.parts.db->put(std::move(w), std::move(then));
       return promise;
     },
     [self](del_name& w) -> caf::result<name_record> {
       auto promise = self->make_response_promise<name_record>();
-      auto then = reply_later<name_record, name_record>(
-        self, promise, [](name_record&& r) { return std::move(r); });
-      auto& p = self->state.parts;
-      auto name = w.name;
-      p.db->del(std::move(w), [cache = p.cache, name = std::move(name),
-                               then = std::move(then)](result<name_record> r) mutable {
-        cache->drop(name);
-        then(std::move(r));
-      });
+      auto then = forget_then_answer<name_record>(self, w.name, promise);
+      self->state.parts.db->del(std::move(w), std::move(then));
       return promise;
     },
     [self](const find_name& q) -> caf::result<name_record> {
@@ -133,17 +133,8 @@ index_actor::behavior_type make_index(index_self self, index_parts parts) {
     },
     [self](put_manifest& w) -> caf::result<atom::ok> {
       auto promise = self->make_response_promise<atom::ok>();
-      auto& p = self->state.parts;
-      p.db->put_manifest(w.cid, std::move(w.manifest),
-                         [self = caf::strong_actor_ptr{self->ctrl()}, home = &self->home(),
-                          promise](result<void> r) mutable {
-                           home->submit([self, promise, r = std::move(r)]() mutable {
-                             if (r)
-                               promise.deliver(atom::ok_v);
-                             else
-                               promise.deliver(to_caf(r.error()));
-                           });
-                         });
+      self->state.parts.db->put_manifest(w.cid, std::move(w.manifest),
+                                         answer_later<void, atom::ok>(self, promise));
       return promise;
     },
     [self](const find_manifest& q) -> caf::result<manifest_text> {

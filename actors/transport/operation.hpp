@@ -43,15 +43,15 @@ struct query_param {
 /// One row of the operation table: the only place where a name on the wire meets code.
 /// The same row serves HTTP (`method`, `path`) and OAP/1 (`name`); either may be empty.
 struct operation {
-  std::string_view name;     ///< OAP operation, e.g. "o.put"; empty = HTTP only
-  std::string_view method;   ///< HTTP method; HEAD is served by GET rows; empty = OAP only
-  std::string_view path;     ///< "/v1/o/{cid}"; a last "{x...}" takes the rest with its slashes
+  std::string_view name{};   ///< OAP operation, e.g. "o.put"; empty = HTTP only
+  std::string_view method{}; ///< HTTP method; HEAD is served by GET rows; empty = OAP only
+  std::string_view path{};   ///< "/v1/o/{cid}"; a last "{x...}" takes the rest with its slashes
   route label = route::other;
   access needs = access::write;
   body takes = body::none;
-  std::vector<query_param> query;
+  std::vector<query_param> query{};
   bool waits = false;        ///< a long poll: a waiter with its own cap, not an in-flight request
-  std::function<void(exchange_ptr)> handle;
+  std::function<void(exchange_ptr)> handle{};
 };
 
 /// An in-flight slot; freed when the last copy goes.

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "core/actor/downstream.hpp"
+#include "index/messages.hpp"
+#include "transport/operation.hpp"
+
+#include <chrono>
+#include <vector>
+
+namespace ron::index {
+
+/// Times the index's operations keep.
+struct operation_limits {
+  std::chrono::milliseconds resolve_budget{1'200};
+};
+
+/// What the index role serves on either wire: names, resolution, manifests, providers. Shapes and
+/// statuses are those of the HTTP surface, sections 2 and 7.
+std::vector<transport::operation> operations(core::downstream<index_actor> index,
+                                             operation_limits limits);
+
+/// What a text key of resolve and view means: `name:<name>`, `b3:<hex>`, or (for people) a bare
+/// name. Error: bad_request.
+core::result<resolve_key> parse_key(std::string_view text);
+
+/// The answer of `resolve` as the surface shows it.
+core::json to_json(const resolution& r, std::string_view key);
+
+} // namespace ron::index

@@ -1,0 +1,247 @@
+#include "mailbox/operations.hpp"
+
+#include "core/hash.hpp"
+#include "core/json.hpp"
+#include "core/object_reader.hpp"
+
+#include <caf/event_based_actor.hpp>
+
+namespace ron::mailbox {
+
+using core::error;
+using core::json;
+using core::object_reader;
+using core::result;
+using transport::exchange_ptr;
+
+namespace {
+
+constexpr std::size_t topic_bytes_max = 255;
+constexpr std::size_t key_bytes_max = 255;
+constexpr std::size_t attrs_max = 32;
+constexpr std::size_t receipts_max = 100;
+constexpr std::uint64_t messages_a_call_max = 100;
+constexpr std::uint64_t page_max = 1'000;
+constexpr std::uint64_t visibility_ms_min = 250;
+constexpr std::uint64_t visibility_ms_max = 12 * 3'600'000;
+constexpr std::uint64_t ttl_s_max = 14 * 86'400;
+constexpr std::uint64_t delay_ms_max = 15 * 60'000;
+constexpr std::uint64_t wait_s_max = 30;
+/// A long poll is answered at its end; the answer gets this much time on top.
+constexpr std::chrono::milliseconds answer_grace{2'000};
+
+using role = core::downstream<mailbox_actor>;
+
+auto fail_with(exchange_ptr x) {
+  return [x](error e) { x->fail(std::move(e)); };
+}
+
+void reply(const exchange_ptr& x, json result, std::uint16_t status = 200) {
+  transport::answer a;
+  a.status = status;
+  a.result = std::move(result);
+  x->reply(std::move(a));
+}
+
+std::string read_topic(object_reader& in) {
+  return in.text("topic", {.min_bytes = 1, .max_bytes = topic_bytes_max});
+}
+
+/// Two calls with one idempotency key are the same call if these bytes are the same.
+std::array<std::uint8_t, 32> hash_of(const json& args) {
+  return core::b3::hash(core::dump_cbor(args).view());
+}
+
+// -- send ------------------------------------------------------------------------
+
+std::map<std::string, std::string> read_attrs(object_reader& in) {
+  std::map<std::string, std::string> out;
+  const auto* attrs = in.optional_object("attrs");
+  if (!attrs)
+    return out;
+  if (attrs->size() > attrs_max)
+    in.refuse("attrs", "has more than 32 entries");
+  for (const auto& [k, v] : attrs->items()) {
+    if (!v.is_string() || k.empty() || k.size() > 128
+        || v.get_ref<const std::string&>().size() > 1'024) {
+      in.refuse("attrs", "expected texts of at most 1024 bytes by names of at most 128");
+      break;
+    }
+    out.emplace(k, v.get_ref<const std::string&>());
+  }
+  return out;
+}
+
+result<outgoing> read_outgoing(const transport::call& c, const transport::principal& who) {
+  object_reader in{c.args};
+  outgoing m;
+  m.topic = read_topic(in);
+  m.payload = in.binary("payload", core::limits::json_body_bytes_max);
+  m.key = in.optional_text("key", {.min_bytes = 1, .max_bytes = key_bytes_max})
+            .value_or(std::string{});
+  m.attrs = read_attrs(in);
+  if (auto ttl = in.optional_uint("ttl_s", 1, ttl_s_max))
+    m.ttl = std::chrono::seconds{*ttl};
+  m.delay = milliseconds{in.optional_uint("delay_ms", 0, delay_ms_max).value_or(0)};
+  if (auto ok = in.finish(); !ok)
+    return std::unexpected{ok.error()};
+  if (!c.idempotency_key.empty()) {
+    m.caller = who.id;
+    m.idempotency_key = c.idempotency_key;
+    m.body_hash = hash_of(c.args);
+  }
+  return m;
+}
+
+void serve_send(const role& box, const exchange_ptr& x) {
+  auto m = read_outgoing(x->request(), x->caller());
+  if (!m)
+    return x->fail(std::move(m.error()));
+  box.call(x->self(), x->request().deadline, std::move(*m))
+    .then(
+      [x](const sent& s) {
+        reply(x, {{"message_id", s.message_id}, {"duplicate", s.duplicate}}, 202);
+      },
+      fail_with(x));
+}
+
+// -- receive ---------------------------------------------------------------------
+
+json to_json(const delivery& d) {
+  json attrs = json::object();
+  for (const auto& [k, v] : d.attrs)
+    attrs[k] = v;
+  const auto bytes = d.payload.view();
+  return {{"message_id", d.message_id},
+          {"payload", json::binary(std::vector<std::uint8_t>(bytes.begin(), bytes.end()))},
+          {"key", d.key.empty() ? json(nullptr) : json(d.key)},
+          {"attrs", std::move(attrs)},
+          {"attempt", d.attempt},
+          {"received_at_ms", d.received_at_ms},
+          {"receipt", d.receipt}};
+}
+
+void serve_receive(const role& box, operation_limits limits, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  receive r;
+  r.topic = read_topic(in);
+  r.max = static_cast<std::uint32_t>(in.optional_uint("max", 1, messages_a_call_max).value_or(1));
+  r.visibility = milliseconds{in.optional_uint("visibility_ms", visibility_ms_min,
+                                               visibility_ms_max)
+                                .value_or(static_cast<std::uint64_t>(limits.visibility.count()))};
+  const auto wait = std::chrono::seconds{in.optional_uint("wait_s", 0, wait_s_max).value_or(0)};
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  auto answer = [x](const received& got) {
+    json messages = json::array();
+    for (const auto& d : got.messages)
+      messages.push_back(to_json(d));
+    reply(x, {{"messages", std::move(messages)}});
+  };
+  if (wait.count() == 0)
+    return box.call(x->self(), x->request().deadline, std::move(r)).then(answer, fail_with(x));
+  // A long poll waits in the mailbox's own bounded line, not on one of the few permits.
+  auto target = box.role().get();
+  if (!target)
+    return x->fail({core::ec::degraded, "the mailbox is not available"});
+  const auto now = x->self()->clock().now();
+  r.wait_until = now + wait;
+  const auto timeout = core::timeout_until(r.wait_until + answer_grace, now);
+  x->self()
+    ->request(target, timeout, std::move(r))
+    .then(answer, [x](const caf::error& e) { x->fail(core::to_error(e)); });
+}
+
+// -- receipts ----------------------------------------------------------------------
+
+void serve_settle(const role& box, bool ack, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  settle s;
+  s.topic = read_topic(in);
+  s.receipts = in.texts("receipts", receipts_max, {.min_bytes = 1, .max_bytes = 64});
+  s.ack = ack;
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  auto receipts = s.receipts;
+  box.call(x->self(), x->request().deadline, std::move(s))
+    .then(
+      [x, receipts](const settled& done) {
+        json results = json::array();
+        for (std::size_t i = 0; i < receipts.size() && i < done.statuses.size(); ++i)
+          results.push_back({{"receipt", receipts[i]},
+                             {"status", std::string{to_string(done.statuses[i])}}});
+        reply(x, {{"results", std::move(results)}});
+      },
+      fail_with(x));
+}
+
+// -- looking -----------------------------------------------------------------------
+
+void serve_look(const role& box, bool dead, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  look q;
+  q.topic = read_topic(in);
+  q.limit = static_cast<std::uint32_t>(in.optional_uint("limit", 1, page_max).value_or(100));
+  q.dead = dead;
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  box.call(x->self(), x->request().deadline, std::move(q))
+    .then(
+      [x](const headlines& page) {
+        json items = json::array();
+        for (const auto& h : page.items)
+          items.push_back({{"message_id", h.message_id},
+                           {"key", h.key.empty() ? json(nullptr) : json(h.key)},
+                           {"attempts", h.attempts},
+                           {"size", h.size},
+                           {"received_at_ms", h.received_at_ms}});
+        reply(x, {{"items", std::move(items)}, {"next_cursor", nullptr}});
+      },
+      fail_with(x));
+}
+
+void serve_redrive(const role& box, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  redrive r{read_topic(in)};
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  box.call(x->self(), x->request().deadline, std::move(r))
+    .then([x](const redriven& done) { reply(x, {{"messages", done.messages}}); }, fail_with(x));
+}
+
+} // namespace
+
+std::vector<transport::operation> operations(role box, operation_limits limits) {
+  using transport::access;
+  using transport::body;
+  using transport::operation;
+  using transport::query_param;
+  constexpr auto integer = query_param::type::integer;
+  constexpr auto label = transport::route::mailbox;
+  std::vector<operation> rows;
+  auto add = [&rows](operation row) { rows.push_back(std::move(row)); };
+  add({.name = "mb.send", .method = "POST", .path = "/v1/mailbox/{topic}", .label = label,
+       .needs = access::write, .takes = body::json,
+       .handle = [=](exchange_ptr x) { serve_send(box, x); }});
+  add({.name = "mb.peek", .method = "GET", .path = "/v1/mailbox/{topic}", .label = label,
+       .needs = access::read, .query = {{"limit", integer}},
+       .handle = [=](exchange_ptr x) { serve_look(box, false, x); }});
+  add({.name = "mb.recv", .method = "POST", .path = "/v1/mailbox/{topic}/receive", .label = label,
+       .needs = access::write, .takes = body::json, .waits = true,
+       .handle = [=](exchange_ptr x) { serve_receive(box, limits, x); }});
+  add({.name = "mb.ack", .method = "POST", .path = "/v1/mailbox/{topic}/ack", .label = label,
+       .needs = access::write, .takes = body::json,
+       .handle = [=](exchange_ptr x) { serve_settle(box, true, x); }});
+  add({.name = "mb.nack", .method = "POST", .path = "/v1/mailbox/{topic}/nack", .label = label,
+       .needs = access::write, .takes = body::json,
+       .handle = [=](exchange_ptr x) { serve_settle(box, false, x); }});
+  add({.name = "mb.dlq", .method = "GET", .path = "/v1/mailbox/{topic}/dlq", .label = label,
+       .needs = access::admin, .query = {{"limit", integer}},
+       .handle = [=](exchange_ptr x) { serve_look(box, true, x); }});
+  add({.name = "mb.redrive", .method = "POST", .path = "/v1/mailbox/{topic}/dlq/redrive",
+       .label = label, .needs = access::admin, .takes = body::json,
+       .handle = [=](exchange_ptr x) { serve_redrive(box, x); }});
+  return rows;
+}
+
+} // namespace ron::mailbox

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "core/actor/downstream.hpp"
+#include "mailbox/messages.hpp"
+#include "transport/operation.hpp"
+
+#include <vector>
+
+namespace ron::mailbox {
+
+/// Defaults the operations fill in.
+struct operation_limits {
+  milliseconds visibility{5'000};
+};
+
+/// What the mailbox role serves on either wire: send, receive with long poll, ack, nack, peek,
+/// dead letters. Shapes and statuses are those of the HTTP surface, sections 4 and 7.
+std::vector<transport::operation> operations(core::downstream<mailbox_actor> mailbox,
+                                             operation_limits limits);
+
+} // namespace ron::mailbox

@@ -25,6 +25,7 @@
 
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
+#include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_actor.hpp>
@@ -47,6 +48,13 @@ using dynamic_self = caf::stateful_actor<State, homed<bounded<caf::event_based_a
 /// What is left until `deadline`, as CAF's `request` wants it: at least 1 us (a deadline that has
 /// passed times out at once), at most an hour.
 std::chrono::microseconds timeout_until(instant deadline, instant now) noexcept;
+
+/// Asks an actor to end, ahead of whatever waits in its mailbox. Any thread; null is ignored.
+void end(const caf::strong_actor_ptr& who, caf::exit_reason why);
+template <class Handle>
+void end(const Handle& who, caf::exit_reason why = caf::exit_reason::user_shutdown) {
+  end(caf::actor_cast<caf::strong_actor_ptr>(who), why);
+}
 
 /// Prepares an actor system's configuration: shards as the scheduler, our errors and message
 /// types. Before the system is made.

@@ -39,7 +39,7 @@ struct value_handler<State, caf::detail::type_list<Args...>> {
 
 } // namespace detail
 
-/// Requests to one role under one semaphore. Every call ends in exactly one of its two handlers,
+/// Requests to one role under one semaphore (an empty semaphore is no limit). Every call ends in exactly one of its two handlers,
 /// at the latest when its deadline passes, unless the calling actor ends first.
 ///
 ///     storage.call(self, deadline, atom::get_v, cid)
@@ -98,7 +98,7 @@ public:
     if (!target_.role_.get())
       return state->fail(unavailable());
     state->held = target_.permits_.try_acquire();
-    if (state->held)
+    if (state->held || !target_.permits_)
       return send(target_.role_, self_, deadline_, std::move(message_), std::move(state));
     wait(std::move(state));
   }

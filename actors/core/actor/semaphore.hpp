@@ -50,7 +50,9 @@ public:
   /// Retry time told to those who are refused.
   static constexpr std::uint32_t shed_retry_ms = 1'000;
 
+  /// No limit at all: `try_acquire` and `here` give nothing, `downstream` does not ask.
   semaphore() noexcept = default;
+  explicit operator bool() const noexcept { return core_ != nullptr; }
 
   /// Starts the semaphore actors, one per shard, under a supervisor. `waiters_max` defaults to
   /// twice the permits. `give_up` as in `role_plan`.

@@ -21,6 +21,7 @@ class io_context;
 
 namespace ron::core {
 
+class foreign_clock;
 class shard_clock;
 class shards;
 
@@ -89,6 +90,7 @@ public:
   void exec_later(caf::resumable* what) override;
 
 private:
+  friend class foreign_clock;
   friend class shards;
 
   // -- the loop (own thread) ---------------------------------------------------

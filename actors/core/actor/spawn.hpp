@@ -5,6 +5,7 @@
 #include <caf/infer_handle.hpp>
 #include <caf/local_actor.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 #include <tuple>
@@ -81,6 +82,19 @@ auto spawn_here(spawner by, F fun, Ts&&... args) {
   return detail::spawn(system, detail::settle(system, by.self->context()),
                        spawn_options{by.self->id(), 0, by.site}, std::move(fun),
                        std::forward<Ts>(args)...);
+}
+
+/// Where a replica of a role is to live.
+struct replica_place {
+  caf::actor_system& system;
+  shard* where;       ///< null when the system does not run on shards (tests)
+  std::size_t slot;   ///< index of the shard; 0 without shards
+};
+
+/// Spawns the replica of a role at its place; what a role's factory calls. Any thread.
+template <class F, class... Ts>
+auto spawn_at(const replica_place& place, spawn_options how, F fun, Ts&&... args) {
+  return detail::spawn(place.system, place.where, how, std::move(fun), std::forward<Ts>(args)...);
 }
 
 /// Spawns on the next shard in turn, or on whatever scheduler `system` has (tests). Any thread.

@@ -6,8 +6,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <source_location>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ron::core {
 
@@ -17,9 +20,9 @@ using supervisor_actor = caf::typed_actor<
   // INTERNAL: the back-off of slot i is over.
   caf::reacts_to<atom::restart, std::uint64_t>>;
 
-/// Makes the replica of a role that lives on the given shard: usually one `spawn_on`. Called on
-/// the supervisor's shard.
-using replica_factory = std::function<caf::strong_actor_ptr(shard&)>;
+/// Makes the replica of a role for one place: usually one `spawn_at`. Called on the supervisor's
+/// shard, anew for each restart.
+using replica_factory = std::function<caf::strong_actor_ptr(const replica_place&)>;
 
 /// What a supervisor supervises.
 struct role_plan {
@@ -33,8 +36,10 @@ struct role_plan {
 
 struct supervisor_state {
   static constexpr const char* name = "core.supervisor";
-  struct impl;
-  std::shared_ptr<impl> self;
+  role_plan plan;
+  std::optional<restart_policy> policy;
+  std::vector<caf::actor_addr> replicas; ///< by slot; null while there is none
+  bool stopping = false;
 };
 
 supervisor_actor::behavior_type make_supervisor(
@@ -48,15 +53,15 @@ struct role {
 };
 
 /// Starts a role: spawns a supervisor and, by it, a replica on every shard. `make` is called with
-/// the shard and returns a `Handle`. `ref.ready()` turns true when all replicas are in place.
+/// the place and returns a `Handle`. `ref.ready()` turns true when all replicas are in place.
 template <class Handle, class Make>
 role<Handle> supervise(caf::actor_system& system, std::string name, Make make,
                        std::function<void(const std::string&, const caf::error&)> give_up,
                        restart_limits limits = {},
                        std::source_location site = std::source_location::current()) {
   role_plan plan{std::move(name),
-                 [make = std::move(make)](shard& where) {
-                   return caf::actor_cast<caf::strong_actor_ptr>(Handle{make(where)});
+                 [make = std::move(make)](const replica_place& place) {
+                   return caf::actor_cast<caf::strong_actor_ptr>(Handle{make(place)});
                  },
                  role_table::make(system), limits, std::move(give_up)};
   role_ref<Handle> ref{plan.table};

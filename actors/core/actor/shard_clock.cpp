@@ -1,0 +1,152 @@
+#include "core/actor/shard_clock.hpp"
+
+#include "core/actor/shards.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <caf/group.hpp>
+
+#include <utility>
+
+namespace ron::core {
+
+// -- shard_clock -----------------------------------------------------------------
+
+struct shard_clock::timer {
+  explicit timer(boost::asio::io_context& io) : alarm(io) {}
+  boost::asio::steady_timer alarm;
+};
+
+shard_clock::shard_clock(boost::asio::io_context& io) : timer_(std::make_unique<timer>(io)) {
+  // nop
+}
+
+shard_clock::~shard_clock() = default;
+
+void shard_clock::set_ordinary_timeout(time_point t, caf::abstract_actor* self,
+                                       caf::atom_value type, std::uint64_t id) {
+  simple_actor_clock::set_ordinary_timeout(t, self, type, id);
+  arm();
+}
+
+void shard_clock::set_multi_timeout(time_point t, caf::abstract_actor* self, caf::atom_value type,
+                                    std::uint64_t id) {
+  simple_actor_clock::set_multi_timeout(t, self, type, id);
+  arm();
+}
+
+void shard_clock::set_request_timeout(time_point t, caf::abstract_actor* self,
+                                      caf::message_id id) {
+  simple_actor_clock::set_request_timeout(t, self, id);
+  arm();
+}
+
+void shard_clock::schedule_message(time_point t, caf::strong_actor_ptr receiver,
+                                   caf::mailbox_element_ptr content) {
+  simple_actor_clock::schedule_message(t, std::move(receiver), std::move(content));
+  arm();
+}
+
+void shard_clock::schedule_message(time_point t, caf::group target, caf::strong_actor_ptr sender,
+                                   caf::message content) {
+  simple_actor_clock::schedule_message(t, std::move(target), std::move(sender),
+                                       std::move(content));
+  arm();
+}
+
+void shard_clock::cancel_all_of(caf::actor_id actor) {
+  handle(timeouts_cancellation{actor});
+}
+
+void shard_clock::cancel_ordinary_of(caf::actor_id actor, caf::atom_value type) {
+  handle(ordinary_timeout_cancellation{actor, type});
+}
+
+void shard_clock::cancel_request_of(caf::actor_id actor, caf::message_id id) {
+  handle(request_timeout_cancellation{actor, id});
+}
+
+void shard_clock::detach() {
+  cancel_all();
+  timer_.reset();
+}
+
+// A cancelled time-out leaves the alarm as it is: it then fires once too early, which is cheaper
+// than setting it anew with every response.
+void shard_clock::arm() {
+  if (schedule().empty() || !timer_)
+    return;
+  auto due = schedule().begin()->first;
+  if (armed_ && armed_at_ <= due)
+    return;
+  armed_ = true;
+  armed_at_ = due;
+  timer_->alarm.expires_at(due); // cancels the wait before
+  timer_->alarm.async_wait([this](boost::system::error_code e) {
+    if (e)
+      return;
+    armed_ = false;
+    trigger_expired_timeouts();
+    arm();
+  });
+}
+
+// -- foreign_clock ---------------------------------------------------------------
+
+template <class F>
+void foreign_clock::post(F f) {
+  auto& first = shards_.at(0);
+  first.submit([&first, f = std::move(f)]() mutable { f(first.clock()); });
+}
+
+void foreign_clock::set_ordinary_timeout(time_point t, caf::abstract_actor* self,
+                                         caf::atom_value type, std::uint64_t id) {
+  post([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
+    c.set_ordinary_timeout(t, keep->get(), type, id);
+  });
+}
+
+void foreign_clock::set_multi_timeout(time_point t, caf::abstract_actor* self,
+                                      caf::atom_value type, std::uint64_t id) {
+  post([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
+    c.set_multi_timeout(t, keep->get(), type, id);
+  });
+}
+
+void foreign_clock::set_request_timeout(time_point t, caf::abstract_actor* self,
+                                        caf::message_id id) {
+  post([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
+    c.set_request_timeout(t, keep->get(), id);
+  });
+}
+
+// `self` may be on its way out, with no reference left to take: its id is all we keep.
+
+void foreign_clock::cancel_ordinary_timeout(caf::abstract_actor* self, caf::atom_value type) {
+  post([type, id = self->id()](shard_clock& c) { c.cancel_ordinary_of(id, type); });
+}
+
+void foreign_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_id mid) {
+  post([mid, id = self->id()](shard_clock& c) { c.cancel_request_of(id, mid); });
+}
+
+void foreign_clock::cancel_timeouts(caf::abstract_actor* self) {
+  post([id = self->id()](shard_clock& c) { c.cancel_all_of(id); });
+}
+
+void foreign_clock::schedule_message(time_point t, caf::strong_actor_ptr receiver,
+                                     caf::mailbox_element_ptr content) {
+  post([t, receiver = std::move(receiver), content = std::move(content)](shard_clock& c) mutable {
+    c.schedule_message(t, std::move(receiver), std::move(content));
+  });
+}
+
+void foreign_clock::schedule_message(time_point t, caf::group target, caf::strong_actor_ptr sender,
+                                     caf::message content) {
+  post([=](shard_clock& c) { c.schedule_message(t, target, sender, content); });
+}
+
+void foreign_clock::cancel_all() {
+  post([](shard_clock& c) { c.cancel_all(); });
+}
+
+} // namespace ron::core

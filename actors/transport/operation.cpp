@@ -24,9 +24,8 @@ bool is_tail(std::string_view segment) {
 }
 
 std::string_view parameter_name(std::string_view segment) {
-  segment.remove_prefix(1);
-  segment.remove_suffix(is_tail(segment) ? 4 : 1);
-  return segment;
+  const std::size_t mark = is_tail(segment) ? 4 : 1; // "...}" or "}"
+  return segment.substr(1, segment.size() - 1 - mark);
 }
 
 /// The segments of `path` without its first slash: "/v1/o" -> "v1", "o"; "/" -> "".

@@ -1,5 +1,7 @@
 #include "transport/http/head_check.hpp"
 
+#include "transport/http/text.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -16,52 +18,9 @@ static_assert(static_cast<std::size_t>(method::patch) + 1 == method_names.size()
 
 constexpr std::size_t length_digits_max = 19; // fits 64 bits without an overflow check
 
-// Classes of RFC 9110, 5.6.2 and RFC 3986, one table each; index is the byte.
-using byte_class = std::array<bool, 256>;
-
-consteval byte_class make_class(std::string_view extra, bool alphanumeric) {
-  byte_class t{};
-  for (int c = 0; c < 256; ++c)
-    t[c] = alphanumeric
-           && ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
-  for (char c : extra)
-    t[static_cast<unsigned char>(c)] = true;
-  return t;
-}
-
-consteval byte_class make_value_class() {
-  byte_class t{};
-  for (int c = 0x20; c < 256; ++c)
-    t[c] = c != 0x7f;
-  t['\t'] = true;
-  return t;
-}
-
-constexpr auto token_class = make_class("!#$%&'*+-.^_`|~", true);
-constexpr auto host_class = make_class("-._~!$&'()*+;=%:[]", true);
-// Characters a URI may not hold but browsers send raw in queries are let through.
-constexpr auto target_class = make_class("-._~:/?[]@!$&'()*+,;=%^`{|}", true);
-constexpr auto value_class = make_value_class();
-
-bool all_of(std::string_view s, const byte_class& t) {
-  return std::ranges::all_of(s, [&t](unsigned char c) { return t[c]; });
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-std::string_view trim(std::string_view s) {
-  while (!s.empty() && is_blank(s.front()))
-    s.remove_prefix(1);
-  while (!s.empty() && is_blank(s.back()))
-    s.remove_suffix(1);
-  return s;
-}
+constexpr auto host_bytes = alphanumeric_and("-._~!$&'()*+;=%:[]");
+// Bytes a URI may not hold but browsers send raw in queries are let through.
+constexpr auto target_bytes = alphanumeric_and("-._~:/?[]@!$&'()*+,;=%^`{|}");
 
 /// Takes the next line off `rest`. Error: bad_request for a bare CR, a bare LF or no end.
 core::result<std::string_view> take_line(std::string_view& rest) {
@@ -107,7 +66,7 @@ core::result<void> check_request_line(std::string_view line, const head_limits& 
                                          + std::to_string(limits.target_max) + " bytes");
   if (out.target == "*" && out.verb == method::options)
     return fail(ec::method_not_allowed, "");
-  if (out.target.empty() || !all_of(out.target, target_class))
+  if (out.target.empty() || !all_in(out.target, target_bytes))
     return fail(ec::bad_request, "the request target has bytes that no URI has");
   return {};
 }
@@ -119,9 +78,9 @@ core::result<field> check_field(std::string_view line) {
   if (colon == std::string_view::npos || colon == 0)
     return fail(ec::bad_request, "a header line has no name");
   field f{line.substr(0, colon), trim(line.substr(colon + 1))};
-  if (!all_of(f.name, token_class))
+  if (!is_token(f.name))
     return fail(ec::bad_request, "a header name has bytes that no token has");
-  if (!all_of(f.value, value_class))
+  if (!is_field_value(f.value))
     return fail(ec::bad_request, "a header value has control bytes");
   return f;
 }
@@ -129,7 +88,7 @@ core::result<field> check_field(std::string_view line) {
 core::result<void> check_host(request_head& out) {
   if (out.count("host", &out.host) != 1)
     return fail(ec::bad_request, "a request has exactly one Host");
-  if (out.host.empty() || !all_of(out.host, host_class))
+  if (out.host.empty() || !all_in(out.host, host_bytes))
     return fail(ec::bad_request, "Host is not `name` or `name:port`");
   auto rest = out.host;
   if (rest.front() == '[') {
@@ -214,11 +173,9 @@ void read_connection(request_head& out) {
     if (!iequals(f.name, "connection"))
       continue;
     for (auto rest = f.value; !rest.empty();) {
-      auto comma = rest.find(',');
-      auto option = trim(rest.substr(0, comma));
+      auto option = take_until(rest, ',');
       close |= iequals(option, "close");
       keep |= iequals(option, "keep-alive");
-      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
     }
   }
   out.keep_alive = !close && (keep || !out.http_1_0);
@@ -228,10 +185,6 @@ void read_connection(request_head& out) {
 
 std::string_view to_string(method m) noexcept {
   return method_names[static_cast<std::size_t>(m)];
-}
-
-bool iequals(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 std::size_t request_head::count(std::string_view name, std::string_view* value) const noexcept {
@@ -247,7 +200,7 @@ std::size_t request_head::count(std::string_view name, std::string_view* value) 
 }
 
 core::result<std::size_t> head_scanner::scan(std::string_view so_far, const head_limits& limits) {
-  if (!so_far.empty() && !token_class[static_cast<unsigned char>(so_far.front())])
+  if (!so_far.empty() && !token_bytes[static_cast<unsigned char>(so_far.front())])
     return fail(ec::bad_request, "this is not an HTTP request");
   auto text = so_far.substr(0, limits.bytes_max);
   for (;;) {

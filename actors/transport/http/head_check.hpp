@@ -45,9 +45,6 @@ struct request_head {
   std::size_t count(std::string_view name, std::string_view* value = nullptr) const noexcept;
 };
 
-/// True when `a` and `b` are equal but for ASCII case.
-bool iequals(std::string_view a, std::string_view b) noexcept;
-
 /// Looks for the end of a head in what has arrived so far, without looking at a byte twice.
 /// Returns the length of the head with its empty line, or 0 when more is needed.
 /// Errors: bad_request as soon as a line ends without CR or the first byte cannot start a method,

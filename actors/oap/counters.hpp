@@ -10,7 +10,7 @@ namespace ron::oap {
 
 /// What a session counted since it began. The owner reads it and exports differences.
 struct counters {
-  std::array<std::uint64_t, kind_count> frames_in{};  ///< by kind; rejected frames are not in
+  std::array<std::uint64_t, kind_count> frames_in{};  ///< by kind, all that the reader passed
   std::array<std::uint64_t, kind_count> frames_out{};
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;       ///< handed out by `take`

@@ -51,7 +51,7 @@ public:
   /// Checks and takes DATA (or END with bytes) of number `seq`: legal iff seq == R + 1 and
   /// seq <= G. Errors: dup_seq, seq_gap, window_overrun; nothing has changed then.
   reason on_data(std::uint64_t seq) noexcept;
-  /// Checks END without bytes: its seq is the last. Errors: dup_seq, seq_gap.
+  /// Checks END without bytes: its seq is the last. Error: seq_gap.
   reason on_empty_end(std::uint64_t seq) const noexcept;
   /// The consumer took `n` frames; more than it was given is clipped.
   void on_consumed(std::uint32_t n) noexcept;
@@ -60,7 +60,8 @@ public:
   std::uint32_t window_for(std::uint32_t target) const noexcept;
   /// True if an acknowledgement is due by this half's own rule: max(1, window/2) frames.
   bool ack_due() const noexcept;
-  /// True if a window update is worth an ACK: max(1, target/2) frames more than granted.
+  /// True if a window update is worth an ACK: max(1, target/2) frames more than granted, or any
+  /// if the peer has none left.
   bool grant_due(std::uint32_t target) const noexcept;
   /// An ACK with `window` is sent; returns the frames that it acknowledges. `up_to` is `received()`.
   std::uint32_t on_ack_sent(std::uint32_t window) noexcept;
@@ -77,6 +78,8 @@ public:
   std::uint32_t committed() const noexcept {
     return static_cast<std::uint32_t>(limit_ - consumed_);
   }
+  /// The half is closed: nothing more may come, what is held still counts.
+  void close() noexcept { limit_ = granted_ = received_; }
   /// G - R: frames that the peer may have in flight.
   std::uint32_t in_flight_max() const noexcept {
     return static_cast<std::uint32_t>(limit_ - received_);
@@ -85,9 +88,10 @@ public:
 private:
   std::uint64_t received_ = 0;
   std::uint64_t acked_ = 0;
-  std::uint64_t limit_ = 0;
+  std::uint64_t limit_ = 0;   ///< largest ever granted: what is in flight below it stays legal
+  std::uint64_t granted_ = 0; ///< granted last: where the peer stops
   std::uint64_t consumed_ = 0;
-  std::uint32_t window_ = 0; ///< last granted
+  std::uint32_t window_ = 0;  ///< of the last ACK
 };
 
 /// Un-acknowledged frames of one direction of a connection, at most max_inflight.

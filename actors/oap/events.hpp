@@ -25,7 +25,7 @@ struct peer_hello {
 struct opened {
   corr_t corr = 0;
   std::uint16_t app = 0;
-  core::tenant tenant;
+  core::tenant tenant{};
   bool objects = false;       ///< the opener's DATA are bytes of one object
   bool reply_objects = false; ///< the answer shall carry one object
   bool half_closed = false;   ///< START had END: no DATA will come
@@ -45,8 +45,8 @@ struct data {
   bool end = false;                   ///< these were the last; `ended` follows
   bool app_e2e = false;
   std::uint32_t raw_len = 0;          ///< non-zero: `bytes` are zstd of exactly this size
-  std::optional<core::cid> obj;       ///< if this frame carried it
-  std::optional<std::uint64_t> total; ///< length of the whole object, if this frame carried it
+  std::optional<core::cid> obj{};       ///< if this frame carried it
+  std::optional<std::uint64_t> total{}; ///< length of the whole object, if this frame carried it
 };
 
 /// The peer closed its half.

@@ -56,8 +56,8 @@ agreement negotiate(const hello& ours, const hello& theirs, bool alpn) noexcept;
 agreement floors(bool alpn) noexcept;
 
 /// The body of an ERROR for a peer without x1: the JSON error object.
-std::string build_error_json(std::uint16_t status, reason why, std::string_view message,
-                             std::uint32_t retry_after_ms, std::uint64_t corr);
+std::string build_error_json(reason why, std::string_view message, std::uint32_t retry_after_ms,
+                             std::uint64_t corr);
 
 /// What such a body says. Text that is no such object gives empty fields.
 struct json_error {

@@ -78,6 +78,9 @@ struct reject_info {
 /// The row of a protocol reject. Precondition: `is_reject(r)`. Any thread.
 const reject_info& info(reason r) noexcept;
 
+/// The status that an ERROR with this reason has; 500 for a number without a meaning.
+std::uint16_t status_of(reason r) noexcept;
+
 /// The name of any reason, "?" for a number without one. For logs.
 std::string_view to_string(reason r) noexcept;
 

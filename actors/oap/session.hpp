@@ -43,7 +43,7 @@ struct session_settings {
 /// What `open` sends.
 struct open_request {
   std::uint16_t app = 1;            ///< not 0
-  core::tenant tenant;
+  core::tenant tenant{};
   core::byte_view cap;              ///< <= 4,096 bytes
   std::string_view name;            ///< <= 255 bytes of UTF-8
   core::byte_view args;
@@ -58,7 +58,7 @@ struct open_request {
 /// What `send` may add to its bytes.
 struct send_options {
   const core::cid* obj = nullptr;       ///< needed on the first object bytes of an object half
-  std::optional<std::uint64_t> total;   ///< length of the whole object
+  std::optional<std::uint64_t> total{};   ///< length of the whole object
   bool push = false;                    ///< EVENT instead of RESP; acceptor only, never with end
   bool end = false;                     ///< the last bytes of this half
   bool ack_req = false;
@@ -125,6 +125,10 @@ public:
   /// Bytes of the unfinished frame that the session holds. A link whose slab has room for the rest
   /// should go on in it.
   std::size_t partial_bytes() const noexcept;
+
+  /// Copies the unfinished frame out of the slab that was read, so that the slab is free again:
+  /// for a link that shares its slab with other connections or wants to be small while idle.
+  void detach();
 
   // -- to the owner --------------------------------------------------------------
 

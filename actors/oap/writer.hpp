@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string_view>
 #include <vector>
 
@@ -17,7 +16,7 @@ namespace ron::oap {
 struct start_frame {
   corr_t corr = 0;
   std::uint16_t app = 0;
-  core::tenant tenant;
+  core::tenant tenant{};
   std::uint16_t flags = 0;        ///< END, ACK_REQ, APP_E2E; REQ and START are added
   bool ext = true;                ///< false for a peer without x1: no window, seq, name
   bool objects = false;
@@ -33,7 +32,7 @@ struct start_frame {
 struct data_frame {
   corr_t corr = 0;
   std::uint16_t app = 0;
-  core::tenant tenant;
+  core::tenant tenant{};
   std::uint16_t flags = 0;        ///< one direction; END, ACK_REQ, COMP, APP_E2E may join
   std::uint16_t status = 0;       ///< below 400; 0 for REQ
   bool ext = true;
@@ -46,7 +45,7 @@ struct data_frame {
 struct error_frame {
   corr_t corr = 0;                ///< 0 = the connection
   std::uint16_t app = 0;          ///< 0 = the connection
-  core::tenant tenant;
+  core::tenant tenant{};
   std::uint16_t status = 500;     ///< 400 and more
   bool ext = true;                ///< false: `message` is the JSON error object, any length
   reason why = reason::none;
@@ -86,10 +85,9 @@ public:
   const std::array<std::uint64_t, kind_count>& frames() const noexcept { return frames_; }
 
 private:
-  std::uint8_t* grow(std::size_t n);
-  std::uint8_t* put_header(kind k, std::size_t len, std::uint16_t flags, std::uint16_t code,
-                           std::uint16_t app, const core::tenant& tenant, std::uint16_t cap_len,
-                           corr_t corr, std::size_t inline_len);
+  struct head;
+  std::uint8_t* begin(const head& h);
+  std::uint8_t* reserve(std::size_t n);
   void cut();
 
   core::slab block_;            ///< being filled

@@ -1,0 +1,153 @@
+#include "omnigate/gate.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace ron::omnigate {
+
+using core::ec;
+using core::fail;
+using core::result;
+using transport::access;
+using transport::admission;
+using transport::principal;
+
+namespace {
+
+constexpr std::uint32_t shed_retry_ms = 1'000;
+
+gcra::nanos nanos_of(core::instant t) noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+}
+
+std::unexpected<core::error> over_rate(gcra::nanos wait, const char* whose, const char* knob) {
+  constexpr gcra::nanos ms = 1'000'000;
+  return fail(ec::quota, std::string{"over the rate of "} + whose + " (omnigate." + knob + ")",
+              static_cast<std::uint32_t>(std::min<gcra::nanos>(wait / ms + 1, 60'000)));
+}
+
+outcome outcome_of(std::uint16_t status) noexcept {
+  if (status == 429 || status == 503)
+    return outcome::throttled;
+  return status < 400 ? outcome::ok : outcome::error;
+}
+
+} // namespace
+
+std::string_view to_string(outcome o) noexcept {
+  constexpr std::array<std::string_view, outcome_count> names{"ok", "error", "throttled"};
+  return names[static_cast<std::size_t>(o)];
+}
+
+transport::admission_slot slot_counter::take() {
+  auto n = state_->used.load(std::memory_order_relaxed);
+  do {
+    if (n >= max_)
+      return nullptr;
+  } while (!state_->used.compare_exchange_weak(n, n + 1, std::memory_order_relaxed));
+  return {state_.get(), [state = state_](void*) {
+            state->used.fetch_sub(1, std::memory_order_relaxed);
+          }};
+}
+
+gate_metrics::gate_metrics(core::metrics::registry& r)
+  : requests{r, "http_requests_total", "Requests answered, both wires", {"route", "status"}},
+    latency{r, "request_latency_seconds", "From the head to the end of the answer", {"route"}},
+    rejected{r, "rejected_total", "Requests refused", {"reason"}},
+    inflight{r, "inflight_requests", "Requests being served", {"route"}} {
+  // nop
+}
+
+gate::gate(gate_limits limits, std::shared_ptr<const operator_capability> capability,
+           core::metrics::registry& metrics, const core::clock& clock)
+  : limits_(limits),
+    capability_(std::move(capability)),
+    clock_(clock),
+    instance_(limits.instance),
+    tenants_(limits.tenant, limits.callers_max),
+    addresses_(limits.address, limits.callers_max),
+    inflight_(limits.inflight_max),
+    waiters_(limits.waiters_max),
+    metrics_(metrics) {
+  // nop
+}
+
+void gate::admit(const transport::call& c,
+                 std::function<void(result<admission>)> then) {
+  then(decide(c));
+}
+
+result<admission> gate::decide(const transport::call& c) {
+  metrics_.inflight.add(c.op->label);
+  if (c.op->needs == access::none)
+    return admission{};
+  if (draining_.load(std::memory_order_relaxed))
+    return fail(ec::draining, "the node is stopping", shed_retry_ms);
+  if (c.op->needs == access::write && degraded_.load(std::memory_order_relaxed))
+    return fail(ec::degraded, "only reads are served at the moment", shed_retry_ms);
+  auto who = identify(c);
+  if (auto ok = check_rates(c, who ? *who : principal{}); !ok)
+    return std::unexpected{ok.error()};
+  if (!who)
+    return std::unexpected{who.error()};
+  auto slot = take_slot(c);
+  if (!slot)
+    return std::unexpected{slot.error()};
+  return admission{std::move(*who), std::move(*slot)};
+}
+
+result<principal> gate::identify(const transport::call& c) const {
+  if (c.capability.empty()) {
+    if (c.op->needs == access::read && limits_.public_read)
+      return principal{principal::kind::anonymous, {}, address_key(c.peer)};
+    return fail(ec::unauth, "this needs a capability: `ronctl token` on the node's machine prints "
+                            "one for `Authorization: Bearer`");
+  }
+  if (auto ok = capability_->verify(c.capability.view(), {c.op->name, clock_.wall_ms()}); !ok)
+    return std::unexpected{ok.error()};
+  return principal{principal::kind::local_operator, {}, "operator"};
+}
+
+// Whoever shows a bad token is counted as the address it comes from, or guessing would be free.
+result<void> gate::check_rates(const transport::call& c, const principal& who) {
+  if (who.is == principal::kind::local_operator)
+    return {};
+  const auto now = nanos_of(clock_.now());
+  if (auto wait = addresses_.take(address_key(c.peer), now); wait > 0)
+    return over_rate(wait, "one anonymous address", "rate-address");
+  if (!who.tenant.is_zero())
+    if (auto wait = tenants_.take(who.tenant.to_text(), now); wait > 0)
+      return over_rate(wait, "one tenant", "rate-tenant");
+  if (auto wait = instance_.take(now); wait > 0)
+    return over_rate(wait, "this instance", "rate");
+  return {};
+}
+
+result<transport::admission_slot> gate::take_slot(const transport::call& c) {
+  auto& slots = c.op->waits ? waiters_ : inflight_;
+  if (auto slot = slots.take())
+    return slot;
+  shed_.store(true, std::memory_order_relaxed);
+  return fail(ec::busy,
+              c.op->waits ? "too many long polls wait (omnigate.waiters-max)"
+                          : "too many requests in flight (omnigate.inflight-max)",
+              shed_retry_ms);
+}
+
+void gate::finished(const transport::call& c, std::uint16_t status, core::ec why) noexcept {
+  const auto label = c.op->label;
+  metrics_.inflight.sub(label);
+  metrics_.requests.add(label, outcome_of(status));
+  metrics_.latency.observe(clock_.now() - c.started, label);
+  if (auto reason = core::reject_reason_of(why); reason && status >= 400)
+    metrics_.rejected.add(*reason);
+}
+
+double gate::pressure() const noexcept {
+  auto share = [](const slot_counter& s) {
+    return s.max() == 0 ? 0.0 : static_cast<double>(s.used()) / s.max();
+  };
+  return std::max(share(inflight_), share(waiters_));
+}
+
+} // namespace ron::omnigate

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "core/clock.hpp"
+#include "core/metrics.hpp"
+#include "omnigate/capability.hpp"
+#include "omnigate/rate.hpp"
+#include "transport/operation.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace ron::omnigate {
+
+/// How a request went, for metrics.
+enum class outcome : std::uint8_t { ok, error, throttled };
+inline constexpr std::size_t outcome_count = 3;
+std::string_view to_string(outcome o) noexcept;
+
+} // namespace ron::omnigate
+
+template <>
+inline constexpr std::size_t ron::core::metrics::label_count<ron::omnigate::outcome>
+  = ron::omnigate::outcome_count;
+
+namespace ron::omnigate {
+
+/// Limits of the gate; 0 for a rate = off.
+struct gate_limits {
+  std::uint32_t inflight_max = 512;
+  std::uint32_t waiters_max = 4'096;
+  rate_limit instance{500, 1'000};
+  rate_limit tenant{200, 400};
+  rate_limit address{50, 100};
+  bool public_read = true;
+  std::size_t callers_max = 65'536; ///< buckets remembered, tenants and addresses each
+};
+
+/// A counter with a bound, shared by all shards: the sum never exceeds, nobody is refused while
+/// there is room. Any thread.
+class slot_counter {
+public:
+  explicit slot_counter(std::uint32_t max) noexcept : max_(max) {}
+  /// A slot that frees itself, or null when all are taken.
+  transport::admission_slot take();
+  std::uint32_t used() const noexcept { return state_->used.load(std::memory_order_relaxed); }
+  std::uint32_t max() const noexcept { return max_; }
+
+private:
+  struct state {
+    alignas(64) std::atomic<std::uint32_t> used{0};
+  };
+  std::uint32_t max_;
+  std::shared_ptr<state> state_ = std::make_shared<state>();
+};
+
+/// Metrics of admission, both wires together.
+struct gate_metrics {
+  explicit gate_metrics(core::metrics::registry& r);
+  core::metrics::counter<transport::route, outcome> requests;
+  core::metrics::histogram<transport::route> latency;
+  core::metrics::counter<core::reject_reason> rejected;
+  core::metrics::updown<transport::route> inflight;
+};
+
+/// Admission for every operation of the node: state of the node, capability, rates, slots, in this
+/// order, nothing of the request is looked at before. One object for all shards; any thread.
+///
+/// The local operator passes no rate limit but takes a slot like everybody else.
+class gate final : public transport::gate {
+public:
+  gate(gate_limits limits, std::shared_ptr<const operator_capability> capability,
+       core::metrics::registry& metrics, const core::clock& clock);
+
+  void admit(const transport::call& c,
+             std::function<void(core::result<transport::admission>)> then) override;
+  void finished(const transport::call& c, std::uint16_t status, core::ec why) noexcept override;
+
+  /// From now on every request but those of access `none` is refused.
+  void drain() noexcept { draining_.store(true, std::memory_order_relaxed); }
+  /// While true, writes are refused.
+  void degrade(bool on) noexcept { degraded_.store(on, std::memory_order_relaxed); }
+
+  /// The fullest of in-flight and waiters, 0..1.
+  double pressure() const noexcept;
+  /// True once after requests were shed for want of room.
+  bool take_shed() noexcept { return shed_.exchange(false, std::memory_order_relaxed); }
+  std::uint32_t inflight() const noexcept { return inflight_.used(); }
+
+private:
+  core::result<transport::admission> decide(const transport::call& c);
+  core::result<transport::principal> identify(const transport::call& c) const;
+  core::result<void> check_rates(const transport::call& c, const transport::principal& who);
+  core::result<transport::admission_slot> take_slot(const transport::call& c);
+
+  gate_limits limits_;
+  std::shared_ptr<const operator_capability> capability_;
+  const core::clock& clock_;
+  shared_bucket instance_;
+  keyed_buckets tenants_;
+  keyed_buckets addresses_;
+  slot_counter inflight_;
+  slot_counter waiters_;
+  gate_metrics metrics_;
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> degraded_{false};
+  std::atomic<bool> shed_{false};
+};
+
+} // namespace ron::omnigate

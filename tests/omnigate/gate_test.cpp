@@ -1,0 +1,153 @@
+#include "omnigate/gate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace {
+
+using namespace ron::omnigate;
+using namespace std::chrono_literals;
+using ron::core::ec;
+using ron::core::result;
+using ron::transport::access;
+using ron::transport::admission;
+using ron::transport::call;
+using ron::transport::operation;
+
+struct Gate : ::testing::Test {
+  gate_limits limits;
+  ron::core::manual_clock clock;
+  ron::core::metrics::registry metrics;
+  std::shared_ptr<operator_capability> capability = std::make_shared<operator_capability>();
+  std::optional<gate> gate_;
+  operation read{.name = "o.get", .needs = access::read};
+  operation write{.name = "o.put", .needs = access::write};
+  operation ping{.name = "ping", .needs = access::none};
+  operation poll{.name = "mb.recv", .needs = access::read, .waits = true};
+
+  gate& g() {
+    if (!gate_)
+      gate_.emplace(limits, capability, metrics, clock);
+    return *gate_;
+  }
+  call make(const operation& op, std::string peer = "127.0.0.1:1", std::string token = {}) {
+    call c;
+    c.op = &op;
+    c.peer = std::move(peer);
+    c.capability = ron::core::bytes::copy(std::string_view{token});
+    c.started = clock.now();
+    return c;
+  }
+  result<admission> admit(const call& c) {
+    result<admission> out = ron::core::fail(ec::internal, "not called");
+    g().admit(c, [&](auto r) { out = std::move(r); });
+    return out;
+  }
+  ec code(const call& c) {
+    auto r = admit(c);
+    return r ? ec::none : r.error().code;
+  }
+  std::string token() { return capability->mint(clock.wall_ms(), 1h); }
+};
+
+TEST_F(Gate, WritesNeedACapabilityReadsMayBeOpen) {
+  EXPECT_EQ(code(make(read)), ec::none);
+  EXPECT_EQ(code(make(write)), ec::unauth);
+  EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::none);
+  EXPECT_EQ(code(make(write, "127.0.0.1:1", "forged")), ec::unauth);
+  EXPECT_EQ(code(make(read, "127.0.0.1:1", "forged")), ec::unauth) << "a bad token is no nothing";
+}
+
+TEST_F(Gate, ReadsAreClosedWithoutPublicRead) {
+  limits.public_read = false;
+  EXPECT_EQ(code(make(read)), ec::unauth);
+  EXPECT_EQ(code(make(read, "127.0.0.1:1", token())), ec::none);
+}
+
+TEST_F(Gate, TheAddressRateIsPerAddress) {
+  limits.address = {10, 2};
+  EXPECT_EQ(code(make(read, "10.0.0.1:1")), ec::none);
+  EXPECT_EQ(code(make(read, "10.0.0.1:2")), ec::none);
+  auto refused = admit(make(read, "10.0.0.1:3"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ec::quota);
+  EXPECT_EQ(refused.error().retry_after_ms, 101u);
+  EXPECT_EQ(code(make(read, "10.0.0.2:1")), ec::none);
+  clock.advance(100ms);
+  EXPECT_EQ(code(make(read, "10.0.0.1:4")), ec::none);
+}
+
+TEST_F(Gate, TheDefaultInstanceRateIs500ASecondWithABurstOf1000) {
+  limits.address = {};
+  std::uint32_t admitted = 0;
+  for (int i = 0; i < 1'500; ++i)
+    admitted += code(make(read)) == ec::none;
+  EXPECT_EQ(admitted, 1'000u);
+  clock.advance(1s);
+  admitted = 0;
+  for (int i = 0; i < 1'500; ++i)
+    admitted += code(make(read)) == ec::none;
+  EXPECT_EQ(admitted, 500u);
+}
+
+TEST_F(Gate, TheOperatorPassesNoRateButTakesASlot) {
+  limits.instance = {1, 1};
+  limits.address = {1, 1};
+  limits.inflight_max = 5;
+  std::vector<admission> held;
+  for (int i = 0; i < 5; ++i) {
+    auto a = admit(make(write, "127.0.0.1:1", token()));
+    ASSERT_TRUE(a);
+    held.push_back(std::move(*a));
+  }
+  EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::busy);
+  EXPECT_TRUE(g().take_shed());
+  EXPECT_FALSE(g().take_shed());
+  EXPECT_EQ(g().pressure(), 1.0);
+  held.pop_back();
+  EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::none);
+}
+
+TEST_F(Gate, GuessingTokensIsCountedAsTheAddress) {
+  limits.address = {1, 3};
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(code(make(write, "10.0.0.1:1", "forged")), ec::unauth);
+  EXPECT_EQ(code(make(write, "10.0.0.1:1", "forged")), ec::quota);
+}
+
+TEST_F(Gate, LongPollsHaveSlotsOfTheirOwn) {
+  limits.inflight_max = 1;
+  limits.waiters_max = 1;
+  auto a = admit(make(poll));
+  auto b = admit(make(read));
+  EXPECT_TRUE(a && b);
+  EXPECT_EQ(code(make(poll)), ec::busy);
+}
+
+TEST_F(Gate, DrainingAndDegraded) {
+  g().degrade(true);
+  EXPECT_EQ(code(make(read)), ec::none);
+  EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::degraded);
+  g().degrade(false);
+  EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::none);
+  g().drain();
+  EXPECT_EQ(code(make(read)), ec::draining);
+  EXPECT_EQ(code(make(ping)), ec::none) << "operations endpoints answer until the end";
+}
+
+TEST_F(Gate, CountsWhatItDoes) {
+  auto c = make(read);
+  admit(c);
+  EXPECT_NE(metrics.expose().find("inflight_requests{route=\"other\"} 1"), std::string::npos);
+  clock.advance(3ms);
+  g().finished(c, 404, ec::not_found);
+  auto text = metrics.expose();
+  EXPECT_NE(text.find("inflight_requests{route=\"other\"} 0"), std::string::npos);
+  EXPECT_NE(text.find("http_requests_total{route=\"other\",status=\"error\"} 1"),
+            std::string::npos);
+  EXPECT_NE(text.find("rejected_total{reason=\"not_found\"} 1"), std::string::npos);
+  EXPECT_NE(text.find("rejected_total{reason=\"busy\"} 0"), std::string::npos);
+}
+
+} // namespace

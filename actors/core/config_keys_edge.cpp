@@ -1,4 +1,5 @@
 #include "core/config_schema.hpp"
+#include "core/log_components.hpp"
 
 /// The keys of what faces the network: node, log, admin, http, oap, transport, tor, inflate,
 /// scheduler. Defaults that are protocol law or a bound come with the same figure in limits.hpp;
@@ -8,7 +9,6 @@ namespace ron::core::config {
 namespace {
 
 using nc = node_config;
-using sv = std::string_view;
 
 constexpr std::uint64_t KiB = 1024;
 constexpr std::uint64_t MiB = 1024 * KiB;
@@ -17,10 +17,6 @@ constexpr std::uint64_t TiB = 1024 * GiB;
 constexpr std::uint64_t second = 1000;
 constexpr std::uint64_t minute = 60 * second;
 constexpr std::uint64_t hour = 60 * minute;
-
-constexpr sv components[] = {"admin",   "cluster", "core",     "dht",     "http",  "index",
-                             "inspect", "mailbox", "node",     "oap",     "omnigate", "quic",
-                             "storage", "store",   "tls",      "tor",     "transport"};
 
 slot log_component(node_config& c, const std::string& member) {
   return slot_of(c.log.levels[member]);
@@ -102,7 +98,7 @@ constexpr key_info keys[] = {
    .reloadable = true,
    .help = "The least level logged by one component.",
    .example = "level.transport = debug",
-   .members = components,
+   .members = log::components,
    .bind = log_component},
   // -- admin
   {.name = "admin.address",

@@ -94,7 +94,8 @@ scanned<raw_value::item> scan_quoted(cursor& in) {
   raw_value::item out{{}, true};
   while (in.peek() != quote) {
     if (in.at_line_end())
-      return bad(start, "the quote is not closed", std::string{"another "} + quote + " on this line");
+      return bad(start, "the quote is not closed",
+                 std::string{"another "} + quote + " on this line");
     if (in.peek() == '\\') {
       auto escape = in;
       in.next();
@@ -137,7 +138,8 @@ scanned<raw_value> scan_list(cursor& in) {
     if (in.at_end())
       return bad(start, "the list is not closed", "]");
     if (out.items.size() == list_items_max)
-      return bad(in, "the list is too long", "at most " + std::to_string(list_items_max) + " items");
+      return bad(in, "the list is too long",
+                 "at most " + std::to_string(list_items_max) + " items");
     auto item = in.peek() == '"' || in.peek() == '\'' ? scan_quoted(in) : scan_bare(in, ",]");
     if (!item)
       return std::unexpected{item.error()};
@@ -280,7 +282,8 @@ private:
     if (!value)
       return report(value.error().line, value.error().col, shown, std::move(value.error().why));
     if (!is_dotted_name(key))
-      return report(e.line, e.col, shown, {"this is no name of a key", "letters, digits and -", {}});
+      return report(e.line, e.col, shown,
+                    {"this is no name of a key", "letters, digits and -", {}});
     if (place_ == where::bad_section)
       return; // the section was reported, its keys cannot be told
     if (place_ == where::at_start)

@@ -283,7 +283,8 @@ sv nearest(sv text, std::span<const sv> words) {
   sv best;
   auto limit = std::max<std::size_t>(2, text.size() / 3) + 1;
   for (auto w : words) {
-    auto d = edit_distance(text, w);
+    bool begins = text.size() > 2 && (text.starts_with(w) || w.starts_with(text));
+    auto d = begins ? 1 : edit_distance(text, w);
     if (d < limit && d < w.size()) {
       limit = d;
       best = w;

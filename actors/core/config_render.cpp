@@ -159,6 +159,17 @@ void assign(std::string& out, const key_info& k, const preset& file) {
   out += "\n\n";
 }
 
+/// Text outside of code, where `<` would begin HTML.
+std::string prose(sv text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '<')
+      out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 std::string code(sv text) {
   std::string out = "`";
   for (char c : text) {
@@ -173,7 +184,7 @@ std::string code(sv text) {
 std::string default_cell(const key_info& k) {
   auto cell = [&](profile p) {
     auto text = default_of(k, p);
-    return k.default_text(p).empty() ? text : code(text);
+    return k.default_text(p).empty() ? prose(text) : code(text);
   };
   auto micro = cell(profile::micronode);
   auto macro = cell(profile::macronode);
@@ -207,7 +218,7 @@ dots as underscores) beats files (`--config-file=F`, may be repeated, the last o
 defaults. A key that nobody knows, a value out of its range, a key set twice in a file and an
 unknown `RON_` variable are errors; all of them are reported at once, one on a line:
 
-    my.ini:12:9: error: [http] header-timeout: "5" has no unit; expected a duration from 100ms to 10min; did you mean 5s
+    my.ini:12:7: error: [oap] tor: "yes" is no boolean; expected true or false; did you mean true
 
 `ron-node` exits with 2 after an unknown option and with 78 after any other error of the
 configuration. A key that this version accepts but does not act on is reported as a warning when
@@ -230,7 +241,7 @@ keys. In quotes `\"` and `\\` stand for a quote and a backslash.
 | duration | `500ms`, `5s`, `3min`, `24h` |
 | rate, byte rate | `500/s`, `16KiB/s` |
 | percent | `5 %` |
-| address | an IP address, `[::1]` in brackets, or `localhost`, and a port; port 0 takes any free one |
+| address | `127.0.0.1:80`, `[::1]:80` or `localhost:80`; port 0 takes any free one |
 | path | a path, or `none` |
 | list | `["a", "b"]`; in the environment and on the command line also `a,b` |
 
@@ -277,7 +288,7 @@ std::string default_file(sv name) {
   for (const auto& k : schema()) {
     if (k.section() != section) {
       section = k.section();
-      out += "\n[" + std::string{section} + "]\n\n";
+      out += (out.ends_with("\n\n") ? "[" : "\n[") + std::string{section} + "]\n\n";
     }
     describe(out, k, file->profile);
     assign(out, k, *file);
@@ -306,7 +317,7 @@ std::string reference() {
   out += "\nOther keys of CAF are errors:\n\n| key | use instead |\n|---|---|\n";
   for (const auto& r : replacements())
     out += "| " + code(std::string{r.prefix} + (r.prefix.ends_with('.') ? "*" : "")) + " | " +
-           std::string{r.use} + " |\n";
+           prose(r.use) + " |\n";
   return out;
 }
 

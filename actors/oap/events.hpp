@@ -18,7 +18,7 @@ namespace ron::oap {
 /// The peer said HELLO; `limits` hold from now on.
 struct peer_hello {
   agreement limits;
-  std::shared_ptr<const hello> said;
+  std::shared_ptr<const hello> said{};
 };
 
 /// Acceptor: the peer opened a stream. Answer it with `send`, `end`, `fail` or `cancel`.
@@ -30,16 +30,16 @@ struct opened {
   bool reply_objects = false; ///< the answer shall carry one object
   bool half_closed = false;   ///< START had END: no DATA will come
   bool app_e2e = false;       ///< bytes are encrypted end to end: never log or sample them
-  core::bytes name;           ///< valid UTF-8, <= 255 bytes; empty from a peer without x1
-  core::bytes cap;            ///< capability, opaque, <= 4,096 bytes
-  core::bytes args;
+  core::bytes name{};           ///< valid UTF-8, <= 255 bytes; empty from a peer without x1
+  core::bytes cap{};            ///< capability, opaque, <= 4,096 bytes
+  core::bytes args{};
 };
 
 /// DATA, or the bytes of an END. Say `consumed(corr, 1)` when the frame's bytes are dealt with.
 struct data {
   corr_t corr = 0;
   std::uint64_t seq = 0;
-  core::bytes bytes;                  ///< may be empty
+  core::bytes bytes{};                  ///< may be empty
   std::uint16_t status = 0;           ///< of a response; 0 = not said
   bool push = false;                  ///< EVENT: not part of the answer's bytes
   bool end = false;                   ///< these were the last; `ended` follows
@@ -67,7 +67,7 @@ struct stream_error {
   bool cancelled = false;           ///< the opener took it back
   bool local = false;
   std::uint64_t last_seq = 0;
-  core::bytes message;              ///< valid UTF-8
+  core::bytes message{};              ///< valid UTF-8
 };
 
 /// A `send` that was refused with `would_block` may be tried again now. The line moves on at the
@@ -89,7 +89,7 @@ struct closed {
   std::uint16_t status = 0;
   bool local = false;               ///< we closed it (a breach of the peer, or `close_with`)
   std::uint32_t retry_after_ms = 0;
-  core::bytes message;
+  core::bytes message{};
 };
 
 using event

@@ -133,7 +133,7 @@ struct data_fields {
   const std::uint8_t* obj = nullptr;     ///< 32 bytes in the frame, null if absent
   bool has_total = false;
   std::uint64_t total = 0;               ///< length of the whole object, if `has_total`
-  core::byte_view bytes;
+  core::byte_view bytes{};
 };
 data_fields read_data(const frame_view& f) noexcept;
 
@@ -143,8 +143,8 @@ struct start_fields {
   bool reply_objects = false;
   std::uint32_t window = 0;              ///< 0 if the frame has no extension block
   std::uint64_t seq_start = 0;
-  std::string_view name;
-  core::byte_view args;
+  std::string_view name{};
+  core::byte_view args{};
 };
 start_fields read_start(const frame_view& f) noexcept;
 
@@ -161,7 +161,7 @@ struct error_fields {
   bool has_retry_after = false;
   std::uint32_t retry_after_ms = 0;
   std::uint64_t last_seq = 0;
-  std::string_view message;
+  std::string_view message{};
 };
 error_fields read_error(const frame_view& f) noexcept;
 

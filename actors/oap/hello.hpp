@@ -14,16 +14,16 @@ namespace ron::oap {
 
 /// What a side says about itself. The defaults are the floors that a missing key means.
 struct hello {
-  std::string ua;                        ///< name and version of the program; for logs
+  std::string ua{};                        ///< name and version of the program; for logs
   std::vector<std::uint32_t> versions{1};
   std::uint32_t max_frame = core::limits::oap_frame_bytes_default; ///< bytes, header included
   std::uint32_t max_inflight = core::limits::oap_inflight_default; ///< frames
   std::uint32_t max_streams = core::limits::oap_streams_floor;
   std::uint32_t ack_window = core::limits::oap_ack_window_default; ///< frames
   std::uint32_t flags_supported = 255;
-  std::vector<std::string> transports;
-  std::vector<std::string> features;     ///< unknown ones are kept
-  std::string pq;                        ///< JSON text of the posture, opaque; empty = not said
+  std::vector<std::string> transports{};
+  std::vector<std::string> features{};     ///< unknown ones are kept
+  std::string pq{};                        ///< JSON text of the posture, opaque; empty = not said
 
   bool has_feature(std::string_view name) const noexcept;
 };
@@ -61,8 +61,8 @@ std::string build_error_json(reason why, std::string_view message, std::uint32_t
 
 /// What such a body says. Text that is no such object gives empty fields.
 struct json_error {
-  std::string code;
-  std::string message;
+  std::string code{};
+  std::string message{};
   std::uint32_t retry_after_ms = 0;
 };
 json_error parse_error_json(std::string_view text);

@@ -36,17 +36,17 @@ struct session_settings {
   bool alpn = true;                 ///< `oap/1` was negotiated below: x1 holds from the first byte
   std::string ua = "ron";
   std::vector<std::string> features{"x1", "zstd"};
-  std::vector<std::string> transports;
-  std::string pq;                   ///< JSON text, opaque; empty = not said
+  std::vector<std::string> transports{};
+  std::string pq{};                   ///< JSON text, opaque; empty = not said
 };
 
 /// What `open` sends.
 struct open_request {
   std::uint16_t app = 1;            ///< not 0
   core::tenant tenant{};
-  core::byte_view cap;              ///< <= 4,096 bytes
-  std::string_view name;            ///< <= 255 bytes of UTF-8
-  core::byte_view args;
+  core::byte_view cap{};              ///< <= 4,096 bytes
+  std::string_view name{};            ///< <= 255 bytes of UTF-8
+  core::byte_view args{};
   bool objects = false;             ///< our DATA will be the bytes of one object
   bool reply_objects = false;       ///< the answer shall be one
   bool end = false;                 ///< no DATA will follow

@@ -23,9 +23,9 @@ struct start_frame {
   bool reply_objects = false;
   std::uint32_t window = 1;
   std::uint64_t seq_start = 0;
-  core::byte_view cap;            ///< <= 4,096 bytes
-  std::string_view name;          ///< <= 255 bytes of UTF-8
-  core::byte_view args;
+  core::byte_view cap{};            ///< <= 4,096 bytes
+  std::string_view name{};          ///< <= 255 bytes of UTF-8
+  core::byte_view args{};
 };
 
 /// DATA, or END with or without bytes.
@@ -51,7 +51,7 @@ struct error_frame {
   reason why = reason::none;
   std::uint32_t retry_after_ms = 0; ///< 0 = not said
   std::uint64_t last_seq = 0;
-  std::string_view message;       ///< clipped to 1,024 bytes of whole UTF-8 sequences
+  std::string_view message{};       ///< clipped to 1,024 bytes of whole UTF-8 sequences
 };
 
 /// Encodes frames and keeps them until the link asks. Small frames and small payloads share
@@ -92,7 +92,7 @@ private:
 
   core::slab block_;            ///< being filled
   std::size_t cut_ = 0;         ///< what of it was queued already
-  std::vector<core::bytes> queue_;
+  std::vector<core::bytes> queue_{};
   std::size_t pending_ = 0;
   std::size_t next_block_ = block_min;
   std::array<std::uint64_t, kind_count> frames_{};

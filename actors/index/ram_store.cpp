@@ -56,11 +56,6 @@ public:
     return i->second;
   }
 
-  std::uint64_t names() const override {
-    std::shared_lock guard{mutex_};
-    return names_.size();
-  }
-
 private:
   static constexpr std::uint64_t entry_overhead = 160; ///< tree node, record, allocator
 

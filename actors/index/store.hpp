@@ -38,8 +38,6 @@ public:
                                        std::size_t limit) = 0;
   /// The manifest of an object as JSON text. Errors: not_found.
   virtual core::result<std::string> manifest(const core::cid& c) = 0;
-  /// Number of names, for metrics and readiness.
-  virtual std::uint64_t names() const = 0;
 };
 
 /// Bounds of a store in RAM.

@@ -1,8 +1,12 @@
+#include "index/lmdb_store.hpp"
 #include "index/store.hpp"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
 #include <thread>
 
 namespace {
@@ -17,22 +21,53 @@ ron::core::cid cid_of(std::uint8_t n) {
   return c;
 }
 
-/// Every back end passes the same tests; `make` opens an empty store.
-struct Store : ::testing::Test {
+/// Both back ends pass the same tests. Outcomes may come from another thread: `wait` blocks for
+/// one, at most as long as the test may take.
+struct Store : ::testing::TestWithParam<const char*> {
   ron::core::manual_clock clock;
-  std::unique_ptr<store> db = make_ram_store({}, clock);
+  std::filesystem::path folder;
+  std::unique_ptr<store> db;
+
+  void SetUp() override {
+    if (std::string_view{GetParam()} == "ram") {
+      db = make_ram_store({}, clock);
+      return;
+    }
+    std::string pattern = (std::filesystem::temp_directory_path() / "ron-index-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder = pattern;
+    reopen();
+  }
+  void TearDown() override {
+    db.reset();
+    if (!folder.empty())
+      std::filesystem::remove_all(folder);
+  }
+  void reopen() {
+    db.reset();
+    auto opened = open_lmdb_store({(folder / "index").string(), 64u << 20, 16}, clock);
+    ASSERT_TRUE(opened) << opened.error().message;
+    db = std::move(*opened);
+  }
+  template <class T>
+  struct outcome {
+    std::promise<result<T>> promise;
+    written<T> handler() {
+      return [this](result<T> r) { promise.set_value(std::move(r)); };
+    }
+    result<T> wait() { return promise.get_future().get(); }
+  };
 
   result<name_written> put(std::string name, std::uint8_t c, precondition when = {},
                            std::string manifest = {}) {
-    result<name_written> out = ron::core::fail(ec::internal, "no outcome");
-    db->put({std::move(name), cid_of(c), 0, when, std::move(manifest)},
-            [&](auto r) { out = std::move(r); });
-    return out;
+    outcome<name_written> out;
+    db->put({std::move(name), cid_of(c), 0, when, std::move(manifest)}, out.handler());
+    return out.wait();
   }
   result<name_record> del(std::string name, precondition when = {}) {
-    result<name_record> out = ron::core::fail(ec::internal, "no outcome");
-    db->del({std::move(name), when}, [&](auto r) { out = std::move(r); });
-    return out;
+    outcome<name_record> out;
+    db->del({std::move(name), when}, out.handler());
+    return out.wait();
   }
 };
 
@@ -43,7 +78,7 @@ precondition at_version(std::uint64_t v) {
   return {precondition::kind::version, v};
 }
 
-TEST_F(Store, CreatesFindsReplacesRemoves) {
+TEST_P(Store, CreatesFindsReplacesRemoves) {
   auto first = put("alice/a", 1);
   ASSERT_TRUE(first);
   EXPECT_TRUE(first->created);
@@ -57,7 +92,7 @@ TEST_F(Store, CreatesFindsReplacesRemoves) {
   EXPECT_EQ(del("alice/a").error().code, ec::not_found);
 }
 
-TEST_F(Store, ComparesAndSets) {
+TEST_P(Store, ComparesAndSets) {
   EXPECT_EQ(put("a/x", 1, at_version(1)).error().code, ec::precondition_failed);
   auto v1 = put("a/x", 1, absent());
   ASSERT_TRUE(v1);
@@ -69,27 +104,29 @@ TEST_F(Store, ComparesAndSets) {
   EXPECT_EQ(db->find("a/x")->cid, cid_of(2));
 }
 
-TEST_F(Store, VersionsAreNeverUsedTwice) {
+TEST_P(Store, VersionsAreNeverUsedTwice) {
   auto before = put("a/x", 1)->record.version;
   ASSERT_TRUE(del("a/x"));
   auto after = put("a/x", 1)->record.version;
   EXPECT_GT(after, before) << "a removed and recreated name must not look unchanged";
 }
 
-TEST_F(Store, OfManyRacersExactlyOneWins) {
+TEST_P(Store, OfManyRacersExactlyOneWins) {
   auto start = put("a/x", 0)->record.version;
   std::atomic<int> won{0};
   std::vector<std::thread> racers;
   for (std::uint8_t i = 1; i <= 8; ++i)
     racers.emplace_back([&, i] {
-      db->put({"a/x", cid_of(i), 0, at_version(start), {}}, [&](auto r) { won += r.has_value(); });
+      outcome<name_written> out;
+      db->put({"a/x", cid_of(i), 0, at_version(start), {}}, out.handler());
+      won += out.wait().has_value();
     });
   for (auto& r : racers)
     r.join();
   EXPECT_EQ(won, 1);
 }
 
-TEST_F(Store, ListsByPrefixInPages) {
+TEST_P(Store, ListsByPrefixInPages) {
   for (auto n : {"b/1", "a/3", "a/1", "a/2", "aa/1"})
     ASSERT_TRUE(put(n, 1));
   auto page = *db->list("a/", "", 2);
@@ -103,23 +140,54 @@ TEST_F(Store, ListsByPrefixInPages) {
   EXPECT_EQ(db->list("", "", 100)->items.size(), 5u);
 }
 
-TEST_F(Store, KeepsManifestsByObject) {
+TEST_P(Store, KeepsManifestsByObject) {
   EXPECT_EQ(db->manifest(cid_of(1)).error().code, ec::not_found);
   ASSERT_TRUE(put("a/x", 1, {}, "{\"version\":1}"));
   EXPECT_EQ(*db->manifest(cid_of(1)), "{\"version\":1}");
 }
 
-TEST_F(Store, RamBudgetRefusesAndRemovingFrees) {
-  db = make_ram_store({.names_max = 2, .bytes_max = 1u << 20}, clock);
-  ASSERT_TRUE(put("a/1", 1));
-  ASSERT_TRUE(put("a/2", 1));
-  EXPECT_EQ(put("a/3", 1).error().code, ec::store_quota);
-  EXPECT_TRUE(put("a/2", 2)) << "a replacement needs no new room";
-  ASSERT_TRUE(del("a/1"));
-  EXPECT_TRUE(put("a/3", 1));
+TEST_P(Store, AManifestOfItsOwnIsKept) {
+  outcome<void> out;
+  db->put_manifest(cid_of(9), "{}", out.handler());
+  ASSERT_TRUE(out.wait());
+  EXPECT_EQ(*db->manifest(cid_of(9)), "{}");
+}
+
+INSTANTIATE_TEST_SUITE_P(BackEnds, Store, ::testing::Values("ram", "lmdb"),
+                         [](const auto& back_end) { return std::string{back_end.param}; });
+
+struct DurableStore : Store {};
+INSTANTIATE_TEST_SUITE_P(BackEnds, DurableStore, ::testing::Values("lmdb"));
+
+TEST_P(DurableStore, SurvivesTheProcessAndSoDoVersions) {
+  auto before = put("a/x", 1, {}, "{}")->record.version;
+  ASSERT_TRUE(put("a/y", 2));
+  ASSERT_TRUE(del("a/y"));
+  reopen();
+  EXPECT_EQ(db->find("a/x")->cid, cid_of(1));
+  EXPECT_EQ(db->find("a/x")->version, before);
+  EXPECT_EQ(*db->manifest(cid_of(1)), "{}");
+  EXPECT_GT(put("a/y", 3)->record.version, before + 1) << "also the removed one's is not reused";
+}
+
+TEST(RamStore, BudgetRefusesAndRemovingFrees) {
+  ron::core::manual_clock clock;
+  auto put = [](store& db, std::string name, std::uint8_t c, std::string manifest = {}) {
+    result<name_written> out = ron::core::fail(ec::internal, "no outcome");
+    db.put({std::move(name), cid_of(c), 0, {}, std::move(manifest)},
+           [&](auto r) { out = std::move(r); });
+    return out;
+  };
+  auto db = make_ram_store({.names_max = 2, .bytes_max = 1u << 20}, clock);
+  ASSERT_TRUE(put(*db, "a/1", 1));
+  ASSERT_TRUE(put(*db, "a/2", 1));
+  EXPECT_EQ(put(*db, "a/3", 1).error().code, ec::store_quota);
+  EXPECT_TRUE(put(*db, "a/2", 2)) << "a replacement needs no new room";
+  db->del({"a/1", {}}, [](auto r) { EXPECT_TRUE(r); });
+  EXPECT_TRUE(put(*db, "a/3", 1));
   db = make_ram_store({.names_max = 100, .bytes_max = 1'000}, clock);
-  EXPECT_EQ(put("a/1", 1, {}, std::string(2'000, 'x')).error().code, ec::store_quota);
-  EXPECT_EQ(db->names(), 0u);
+  EXPECT_EQ(put(*db, "a/1", 1, std::string(2'000, 'x')).error().code, ec::store_quota);
+  EXPECT_EQ(db->find("a/1").error().code, ec::not_found);
 }
 
 } // namespace

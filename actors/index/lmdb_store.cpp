@@ -1,0 +1,237 @@
+#include "index/lmdb_store.hpp"
+
+#include "core/store/key.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ron::index {
+
+namespace {
+
+namespace lmdb = core::store;
+using core::byte_view;
+using core::ec;
+using core::fail;
+using core::result;
+
+// name -> cid (32) | version (8) | updated_ms (8) | ttl_s (4), big-endian
+constexpr lmdb::table names_table{0};
+// cid -> manifest as JSON text
+constexpr lmdb::table manifests_table{1};
+// "version" -> the last version that was given out (8)
+constexpr lmdb::table counters_table{2};
+
+constexpr std::size_t record_bytes = 32 + 8 + 8 + 4;
+
+byte_view text_view(std::string_view s) {
+  return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
+}
+
+lmdb::key encode(const name_record& r) {
+  lmdb::key out;
+  out.add(r.cid.view()).add(r.version).add(static_cast<std::uint64_t>(r.updated_ms)).add(r.ttl_s);
+  return out;
+}
+
+result<name_record> decode(std::string_view name, byte_view v) {
+  if (v.size() != record_bytes)
+    return fail(ec::internal, "index: a record of a wrong size");
+  name_record r;
+  r.name = name;
+  std::memcpy(r.cid.hash.data(), v.data(), r.cid.hash.size());
+  r.version = lmdb::load<std::uint64_t>(v, 32);
+  r.updated_ms = static_cast<std::int64_t>(lmdb::load<std::uint64_t>(v, 40));
+  r.ttl_s = lmdb::load<std::uint32_t>(v, 48);
+  return r;
+}
+
+result<std::optional<name_record>> current(lmdb::transaction& t, const std::string& name) {
+  auto v = t.get(names_table, text_view(name));
+  if (!v) {
+    if (v.error().code == ec::not_found)
+      return std::optional<name_record>{};
+    return std::unexpected{v.error()};
+  }
+  auto r = decode(name, *v);
+  if (!r)
+    return std::unexpected{r.error()};
+  return std::optional{std::move(*r)};
+}
+
+result<std::uint64_t> next_version(lmdb::transaction& t) {
+  const auto key = text_view("version");
+  std::uint64_t last = 0;
+  if (auto v = t.get(counters_table, key))
+    last = lmdb::load<std::uint64_t>(*v);
+  else if (v.error().code != ec::not_found)
+    return std::unexpected{v.error()};
+  if (auto ok = t.put(counters_table, key, lmdb::key::of(last + 1)); !ok)
+    return std::unexpected{ok.error()};
+  return last + 1;
+}
+
+result<name_written> apply_put(lmdb::transaction& t, const put_name& w, std::int64_t now_ms) {
+  auto before = current(t, w.name);
+  if (!before)
+    return std::unexpected{before.error()};
+  auto version = *before ? std::optional{(*before)->version} : std::nullopt;
+  if (auto ok = w.when.check(version); !ok)
+    return std::unexpected{ok.error()};
+  auto fresh = next_version(t);
+  if (!fresh)
+    return std::unexpected{fresh.error()};
+  name_record r{w.name, w.cid, *fresh, now_ms, w.ttl_s};
+  if (auto ok = t.put(names_table, text_view(w.name), encode(r)); !ok)
+    return std::unexpected{ok.error()};
+  if (!w.manifest.empty())
+    if (auto ok = t.put(manifests_table, w.cid.view(), text_view(w.manifest)); !ok)
+      return std::unexpected{ok.error()};
+  return name_written{std::move(r), !version};
+}
+
+result<name_record> apply_del(lmdb::transaction& t, const del_name& w) {
+  auto before = current(t, w.name);
+  if (!before)
+    return std::unexpected{before.error()};
+  auto version = *before ? std::optional{(*before)->version} : std::nullopt;
+  if (auto ok = w.when.check(version); !ok)
+    return std::unexpected{ok.error()};
+  if (!version)
+    return fail(ec::not_found, "no such name");
+  if (auto ok = t.del(names_table, text_view(w.name)); !ok)
+    return std::unexpected{ok.error()};
+  return std::move(**before);
+}
+
+class lmdb_store final : public store {
+public:
+  lmdb_store(std::unique_ptr<lmdb::environment> env, const core::clock& clock,
+             lmdb::faults* injected)
+    : env_(std::move(env)), clock_(clock), writer_(*env_, {}, injected) {
+    // nop
+  }
+
+  void put(put_name w, written<name_written> then) override {
+    const auto bytes = record_bytes + w.name.size() + w.manifest.size();
+    submit<name_written>(
+      bytes, false,
+      [w = std::move(w), now = clock_.wall_ms()](lmdb::transaction& t) {
+        return apply_put(t, w, now);
+      },
+      std::move(then));
+  }
+
+  void del(del_name w, written<name_record> then) override {
+    submit<name_record>(
+      record_bytes, true,
+      [w = std::move(w)](lmdb::transaction& t) { return apply_del(t, w); }, std::move(then));
+  }
+
+  void put_manifest(core::cid c, std::string manifest, written<void> then) override {
+    lmdb::write_job job;
+    job.bytes = manifest.size() + c.hash.size();
+    job.apply = [c, manifest = std::move(manifest)](lmdb::transaction& t) {
+      return t.put(manifests_table, c.view(), text_view(manifest));
+    };
+    job.then = std::move(then);
+    writer_.submit(std::move(job));
+  }
+
+  result<name_record> find(std::string_view name) override {
+    auto view = env_->read();
+    if (!view)
+      return std::unexpected{view.error()};
+    auto v = view->get(names_table, text_view(name));
+    if (!v)
+      return fail(v.error().code, v.error().code == ec::not_found ? "no such name"
+                                                                   : v.error().message);
+    return decode(name, *v);
+  }
+
+  result<name_page> list(std::string_view prefix, std::string_view after,
+                         std::size_t limit) override {
+    auto view = env_->read();
+    if (!view)
+      return std::unexpected{view.error()};
+    auto at = view->scan(names_table);
+    const auto from = std::max(prefix, after);
+    bool there = from.empty() ? at.first() : at.seek(text_view(from));
+    name_page page;
+    for (; there && lmdb::starts_with(at.key(), text_view(prefix)); there = at.next()) {
+      std::string name{reinterpret_cast<const char*>(at.key().data()), at.key().size()};
+      if (name == after)
+        continue;
+      if (page.items.size() == limit) {
+        page.next = page.items.back().name;
+        break;
+      }
+      auto r = decode(name, at.value());
+      if (!r)
+        return std::unexpected{r.error()};
+      page.items.push_back(std::move(*r));
+    }
+    if (auto ok = at.status(); !ok)
+      return std::unexpected{ok.error()};
+    return page;
+  }
+
+  result<std::string> manifest(const core::cid& c) override {
+    auto view = env_->read();
+    if (!view)
+      return std::unexpected{view.error()};
+    auto v = view->get(manifests_table, c.view());
+    if (!v)
+      return fail(v.error().code, v.error().code == ec::not_found
+                                    ? "no manifest is known for this object"
+                                    : v.error().message);
+    return std::string{reinterpret_cast<const char*>(v->data()), v->size()};
+  }
+
+private:
+  /// Runs `apply` in the writer's transaction and reports its last outcome, or why the commit
+  /// that contained it failed. A job may run more than once, so the outcome is kept aside.
+  template <class T, class F>
+  void submit(std::size_t bytes, bool frees, F apply, written<T> then) {
+    auto outcome = std::make_shared<std::optional<T>>();
+    lmdb::write_job job;
+    job.bytes = bytes;
+    job.frees = frees;
+    job.apply = [apply = std::move(apply), outcome](lmdb::transaction& t) -> result<void> {
+      auto r = apply(t);
+      if (!r)
+        return std::unexpected{r.error()};
+      *outcome = std::move(*r);
+      return {};
+    };
+    job.then = [then = std::move(then), outcome](result<void> committed) mutable {
+      if (committed)
+        then(std::move(**outcome));
+      else
+        then(std::unexpected{committed.error()});
+    };
+    writer_.submit(std::move(job));
+  }
+
+  std::unique_ptr<lmdb::environment> env_;
+  const core::clock& clock_;
+  lmdb::writer writer_; ///< last: stops before the environment goes
+};
+
+} // namespace
+
+std::expected<std::unique_ptr<store>, lmdb::open_error>
+open_lmdb_store(const lmdb_store_options& options, const core::clock& clock,
+                lmdb::faults* injected) {
+  lmdb::environment_options o;
+  o.path = options.path;
+  o.map_bytes = options.map_bytes;
+  o.readers_max = options.readers_max;
+  o.tables = {"names", "manifests", "counters"};
+  auto env = lmdb::environment::open(std::move(o));
+  if (!env)
+    return std::unexpected{env.error()};
+  return std::make_unique<lmdb_store>(std::move(*env), clock, injected);
+}
+
+} // namespace ron::index

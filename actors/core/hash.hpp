@@ -136,7 +136,7 @@ struct tree_path {
 tree_path path_of(std::uint64_t group, std::uint64_t groups) noexcept;
 
 /// Checks the library against known answers and the tree against the library. False means that
-/// nothing of this header can be trusted: a program does not start. About 0.2 ms.
+/// nothing of this header can be trusted: a program does not start. About a millisecond.
 bool self_test() noexcept;
 
 } // namespace ron::core::b3

@@ -1,0 +1,375 @@
+#include "core/store/environment.hpp"
+
+#include "core/store/key.hpp"
+#include "core/store/lmdb_error.hpp"
+
+#include <lmdb.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace ron::core::store {
+
+namespace {
+
+constexpr std::string_view format_key = "format";
+constexpr std::string_view min_reader_key = "min_reader";
+
+byte_view text(std::string_view s) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
+}
+
+std::unexpected<open_error> open_fail(open_failure kind, std::string message) {
+  return std::unexpected<open_error>{open_error{kind, std::move(message)}};
+}
+
+std::unexpected<open_error> open_fail_errno(const std::string& what, int code) {
+  return open_fail(open_failure::failed, what + ": " + ::mdb_strerror(code));
+}
+
+/// Makes a file durable, or the entries of a folder: without the latter a new file may be gone
+/// after power loss.
+int sync_file(const std::string& path) noexcept {
+  auto fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return errno;
+  auto rc = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return rc;
+}
+
+/// A write transaction that is aborted unless it was committed.
+class scoped_txn {
+public:
+  explicit scoped_txn(MDB_env* env) noexcept : rc_(::mdb_txn_begin(env, nullptr, 0, &txn_)) {}
+  scoped_txn(const scoped_txn&) = delete;
+  scoped_txn& operator=(const scoped_txn&) = delete;
+  ~scoped_txn() {
+    if (txn_ != nullptr)
+      ::mdb_txn_abort(txn_);
+  }
+  int rc() const noexcept { return rc_; }
+  MDB_txn* get() const noexcept { return txn_; }
+  int commit() noexcept { return ::mdb_txn_commit(std::exchange(txn_, nullptr)); }
+
+private:
+  MDB_txn* txn_ = nullptr;
+  int rc_;
+};
+
+} // namespace
+
+environment::environment(environment_options options) : options_(std::move(options)) {
+  idle_.reserve(options_.readers_max + usage_readers);
+}
+
+environment::~environment() {
+  close_env();
+  if (lock_fd_ >= 0)
+    ::close(lock_fd_);
+}
+
+std::expected<std::unique_ptr<environment>, open_error>
+environment::open(environment_options options) {
+  std::unique_ptr<environment> out{new environment(std::move(options))};
+  if (auto ok = out->lock_folder(); !ok)
+    return std::unexpected{ok.error()};
+  if (auto ok = out->open_env(); !ok)
+    return std::unexpected{ok.error()};
+  if (auto ok = out->check_format(); !ok)
+    return std::unexpected{ok.error()};
+  const auto& path = out->options_.path;
+  auto parent = std::filesystem::path{path}.parent_path().string();
+  for (const auto& folder : {path, parent.empty() ? std::string{"."} : parent})
+    if (auto rc = sync_file(folder); rc != 0)
+      return open_fail_errno("cannot sync " + folder, rc);
+  out->clear_stale_readers();
+  return out;
+}
+
+std::expected<void, open_error> environment::lock_folder() {
+  const auto& path = options_.path;
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return open_fail_errno("cannot make " + path, errno);
+  auto file = path + "/owner.lock";
+  lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd_ < 0)
+    return open_fail_errno("cannot open " + file, errno);
+  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) == 0)
+    return {};
+  if (errno == EWOULDBLOCK)
+    return open_fail(open_failure::in_use, path + " is in use by another process");
+  return open_fail_errno("cannot lock " + file, errno);
+}
+
+std::expected<void, open_error> environment::open_env() {
+  const auto& path = options_.path;
+  auto step = [&](const char* what, int rc) -> std::expected<void, open_error> {
+    if (rc == 0)
+      return {};
+    close_env();
+    return open_fail_errno(path + ": cannot " + what, rc);
+  };
+  if (auto ok = step("make an environment", ::mdb_env_create(&env_)); !ok)
+    return ok;
+  if (auto ok = step("set the map size", ::mdb_env_set_mapsize(env_, options_.map_bytes)); !ok)
+    return ok;
+  auto readers = options_.readers_max + usage_readers;
+  if (auto ok = step("set the readers", ::mdb_env_set_maxreaders(env_, readers)); !ok)
+    return ok;
+  auto tables = static_cast<MDB_dbi>(options_.tables.size() + 1);
+  if (auto ok = step("set the tables", ::mdb_env_set_maxdbs(env_, tables)); !ok)
+    return ok;
+  // Reader slots belong to transactions, not to threads: views move with the work.
+  if (auto ok = step("open", ::mdb_env_open(env_, path.c_str(), MDB_NOTLS, 0600)); !ok)
+    return ok;
+  scoped_txn txn{env_};
+  if (auto ok = step("begin", txn.rc()); !ok)
+    return ok;
+  dbis_.clear();
+  for (std::size_t i = 0; i <= options_.tables.size(); ++i) {
+    const char* name = i < options_.tables.size() ? options_.tables[i].c_str() : "meta";
+    MDB_dbi dbi = 0;
+    if (auto rc = ::mdb_dbi_open(txn.get(), name, MDB_CREATE, &dbi); rc != 0)
+      return open_fail_errno(path + ": cannot open table " + name, rc);
+    dbis_.push_back(dbi);
+  }
+  return step("commit", txn.commit());
+}
+
+// -- format -----------------------------------------------------------------------------------
+
+std::expected<void, open_error> environment::write_format(transaction& t) {
+  auto ok = t.put(meta(), text(format_key), key::of(options_.format));
+  if (ok)
+    ok = t.put(meta(), text(min_reader_key), key::of(options_.min_reader));
+  if (!ok)
+    return open_fail(open_failure::failed, ok.error().message);
+  return {};
+}
+
+std::expected<void, open_error> environment::check_format() {
+  std::uint32_t stored = 0;
+  std::uint32_t needed = 0;
+  {
+    scoped_txn txn{env_};
+    if (txn.rc() != 0)
+      return open_fail_errno(options_.path + ": cannot begin", txn.rc());
+    transaction t{dbis_, txn.get()};
+    auto format = t.get(meta(), text(format_key));
+    if (!format && format.error().code != ec::not_found)
+      return open_fail(open_failure::failed, format.error().message);
+    if (!format) {
+      if (auto ok = write_format(t); !ok)
+        return ok;
+      if (auto rc = txn.commit(); rc != 0)
+        return open_fail_errno(options_.path + ": cannot commit", rc);
+      return {};
+    }
+    stored = load<std::uint32_t>(*format);
+    auto min_reader = t.get(meta(), text(min_reader_key));
+    needed = min_reader ? load<std::uint32_t>(*min_reader) : stored;
+  }
+  if (needed > options_.format)
+    return open_fail(open_failure::too_new,
+                     options_.path + " has format " + std::to_string(stored)
+                       + ", which needs a program that reads format " + std::to_string(needed)
+                       + "; this one reads up to " + std::to_string(options_.format));
+  if (stored < options_.format)
+    return migrate_from(stored);
+  return {};
+}
+
+std::expected<void, open_error> environment::migrate_from(std::uint32_t old_format) {
+  namespace fs = std::filesystem;
+  if (!options_.migrate)
+    return open_fail(open_failure::failed, options_.path + " has format "
+                                             + std::to_string(old_format)
+                                             + ", which this program cannot bring up to date");
+  // The copy gets its name when it is complete: a name that is there is a copy that can be used.
+  auto copy = options_.path + "/before-" + std::to_string(old_format);
+  auto partial = copy + ".partial";
+  std::error_code error;
+  if (!fs::exists(copy, error)) {
+    fs::remove_all(partial, error);
+    if (::mkdir(partial.c_str(), 0700) != 0)
+      return open_fail_errno("cannot make " + partial, errno);
+    if (auto rc = ::mdb_env_copy2(env_, partial.c_str(), MDB_CP_COMPACT); rc != 0)
+      return open_fail_errno("cannot copy to " + partial, rc);
+    if (auto rc = sync_file(partial + "/data.mdb"); rc != 0)
+      return open_fail_errno("cannot sync " + partial, rc);
+    fs::rename(partial, copy, error);
+    if (error)
+      return open_fail(open_failure::failed, "cannot rename " + partial + ": " + error.message());
+    for (const auto& folder : {copy, options_.path})
+      if (auto rc = sync_file(folder); rc != 0)
+        return open_fail_errno("cannot sync " + folder, rc);
+  }
+  scoped_txn txn{env_};
+  if (txn.rc() != 0)
+    return open_fail_errno(options_.path + ": cannot begin", txn.rc());
+  transaction t{dbis_, txn.get()};
+  if (auto ok = options_.migrate(t, old_format); !ok)
+    return open_fail(open_failure::failed, options_.path + ": migration from format "
+                                             + std::to_string(old_format)
+                                             + " failed: " + ok.error().message);
+  if (auto ok = write_format(t); !ok)
+    return ok;
+  if (auto rc = txn.commit(); rc != 0)
+    return open_fail_errno(options_.path + ": cannot commit", rc);
+  return {};
+}
+
+// -- reopening --------------------------------------------------------------------------------
+
+void environment::close_env() noexcept {
+  for (auto* txn : idle_)
+    ::mdb_txn_abort(txn);
+  idle_.clear();
+  if (env_ != nullptr)
+    ::mdb_env_close(std::exchange(env_, nullptr));
+}
+
+result<void> environment::reopen() {
+  reopening_.store(true);
+  for (auto n = active_.load(); n != 0; n = active_.load())
+    active_.wait(n);
+  close_env();
+  auto ok = open_env();
+  reopening_.store(false);
+  reopening_.notify_all();
+  if (!ok)
+    return fail(ec::degraded, "store: " + ok.error().message);
+  return {};
+}
+
+// -- views ------------------------------------------------------------------------------------
+
+bool environment::enter() noexcept {
+  active_.fetch_add(1);
+  if (!reopening_.load())
+    return true;
+  leave();
+  return false;
+}
+
+void environment::leave() noexcept {
+  if (active_.fetch_sub(1) == 1 && reopening_.load())
+    active_.notify_all();
+}
+
+result<read_view> environment::read() {
+  if (!enter())
+    return fail(ec::busy, "store: being reopened", 100);
+  auto out = lease(options_.readers_max);
+  if (!out)
+    leave();
+  return out;
+}
+
+result<read_view> environment::wait_and_read() {
+  while (!enter())
+    reopening_.wait(true);
+  auto out = lease(options_.readers_max);
+  if (!out)
+    leave();
+  return out;
+}
+
+result<read_view> environment::lease(std::uint32_t leased_max) {
+  if (env_ == nullptr)
+    return fail(ec::degraded, "store: " + options_.path + " is closed", 1'000);
+  MDB_txn* txn = nullptr;
+  {
+    std::lock_guard guard{idle_mutex_};
+    if (!idle_.empty()) {
+      txn = idle_.back();
+      idle_.pop_back();
+    } else if (leased_ >= leased_max) {
+      return fail(ec::busy, "store: all reader slots are taken", 100);
+    }
+    ++leased_;
+  }
+  auto rc = txn != nullptr ? ::mdb_txn_renew(txn)
+                           : ::mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  if (rc == 0)
+    return read_view{this, txn};
+  if (txn != nullptr)
+    ::mdb_txn_abort(txn);
+  std::lock_guard guard{idle_mutex_};
+  --leased_;
+  return lmdb_fail(rc, "read");
+}
+
+void environment::give_back(MDB_txn* txn) noexcept {
+  ::mdb_txn_reset(txn);
+  {
+    std::lock_guard guard{idle_mutex_};
+    idle_.push_back(txn); // room for all was reserved
+    --leased_;
+  }
+  leave();
+}
+
+// -- usage ------------------------------------------------------------------------------------
+
+namespace {
+
+/// Sums up LMDB's own list of free pages, table 0: transaction -> count, page numbers. It can only
+/// be read in a transaction that does not write.
+std::uint64_t free_pages(MDB_txn* txn) noexcept {
+  std::uint64_t sum = 0;
+  MDB_cursor* c = nullptr;
+  if (::mdb_cursor_open(txn, 0, &c) != 0)
+    return 0;
+  MDB_val k{};
+  MDB_val v{};
+  while (::mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
+    std::size_t n = 0;
+    std::memcpy(&n, v.mv_data, sizeof n);
+    sum += n;
+  }
+  ::mdb_cursor_close(c);
+  return sum;
+}
+
+} // namespace
+
+result<environment_usage> environment::usage() {
+  if (!enter())
+    return fail(ec::busy, "store: being reopened", 100);
+  auto view = lease(options_.readers_max + usage_readers);
+  if (!view) {
+    leave();
+    return std::unexpected{view.error()};
+  }
+  environment_usage out;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  ::mdb_env_info(env_, &info);
+  ::mdb_env_stat(env_, &stat);
+  auto pages = static_cast<std::uint64_t>(info.me_last_pgno) + 1;
+  out.map_bytes = info.me_mapsize;
+  out.file_bytes = pages * stat.ms_psize;
+  out.used_bytes = (pages - std::min(pages, free_pages(view->txn_))) * stat.ms_psize;
+  out.readers = info.me_numreaders;
+  out.readers_max = info.me_maxreaders;
+  return out;
+}
+
+int environment::clear_stale_readers() {
+  int dead = 0;
+  if (env_ != nullptr)
+    ::mdb_reader_check(env_, &dead);
+  return dead;
+}
+
+} // namespace ron::core::store

@@ -1,0 +1,118 @@
+#pragma once
+
+#include "core/error.hpp"
+#include "core/store/transaction.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+struct MDB_env;
+
+namespace ron::core::store {
+
+/// How an environment is opened.
+struct environment_options {
+  std::string path;                  ///< folder; made (0700) when missing, its parent exists
+  std::uint64_t map_bytes = 0;       ///< cap of the file; address space, reserved for good
+  std::uint32_t readers_max = 16;    ///< views at once: shards + 16
+  std::vector<std::string> tables;   ///< made when missing; `table` is the place in this list
+  std::uint32_t format = 1;          ///< what this program writes
+  std::uint32_t min_reader = 1;      ///< oldest program format that can read what it writes
+  /// Turns data of an older format into ours, in one transaction; a copy of the old data lies in
+  /// `<path>/before-<format>` by then. Without it an older format is refused.
+  std::function<result<void>(transaction&, std::uint32_t old_format)> migrate;
+};
+
+/// Why an environment could not be opened.
+enum class open_failure : std::uint8_t {
+  too_new, ///< written by a newer program that ours cannot read: exit 78
+  in_use,  ///< another process has it: exit 69
+  failed,  ///< anything else: exit 70
+};
+
+struct open_error {
+  open_failure kind = open_failure::failed;
+  std::string message;
+};
+
+/// What an environment holds. `used` counts pages in use, free pages inside the file not.
+struct environment_usage {
+  std::uint64_t map_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t file_bytes = 0;  ///< up to the last page ever used
+  std::uint32_t readers = 0;     ///< reader slots taken
+  std::uint32_t readers_max = 0;
+};
+
+/// An LMDB environment in a folder of its own: opened once per process, locked against other
+/// processes, map size fixed, no writable map. Views may be taken on any thread; writes go through
+/// the one `writer`.
+class environment {
+public:
+  /// Share of the map that new data may fill, in percent; the rest is for deletes.
+  static constexpr std::uint64_t data_percent_max = 95;
+
+  static std::expected<std::unique_ptr<environment>, open_error> open(environment_options options);
+  ~environment();
+  environment(const environment&) = delete;
+  environment& operator=(const environment&) = delete;
+
+  /// A view of the last commit. Never waits: while the environment is being reopened, or with all
+  /// reader slots taken, the error is busy; degraded if it could not be reopened. About 0.1 us.
+  result<read_view> read();
+  /// The same, but waits for a reopening to end (milliseconds). Not on a shard.
+  result<read_view> wait_and_read();
+
+  /// Walks the list of free pages: for metrics, not per request. Has reader slots of its own.
+  result<environment_usage> usage();
+
+  /// Frees reader slots of processes that died; done at open, too. Returns how many.
+  int clear_stale_readers();
+
+  const std::string& path() const noexcept { return options_.path; }
+
+private:
+  static constexpr std::uint32_t usage_readers = 2; ///< the writer and the metrics
+
+  friend class read_view;
+  friend class writer;
+
+  explicit environment(environment_options options);
+
+  std::expected<void, open_error> lock_folder();
+  std::expected<void, open_error> open_env();
+  std::expected<void, open_error> check_format();
+  std::expected<void, open_error> write_format(transaction& t);
+  std::expected<void, open_error> migrate_from(std::uint32_t old_format);
+  void close_env() noexcept;
+  /// Throws away what the process knows about the file and opens it again. The writer's thread.
+  result<void> reopen();
+
+  std::span<const unsigned> dbis() const noexcept { return dbis_; }
+  table meta() const noexcept { return table{static_cast<std::uint16_t>(options_.tables.size())}; }
+  /// Takes part in `active_`; false while a reopening is under way.
+  bool enter() noexcept;
+  void leave() noexcept;
+  void give_back(MDB_txn* txn) noexcept;
+  result<read_view> lease(std::uint32_t leased_max);
+
+  environment_options options_;
+  int lock_fd_ = -1;
+  MDB_env* env_ = nullptr;
+  std::vector<unsigned> dbis_; ///< one per table, `meta` last
+  std::atomic<std::uint32_t> active_{0};
+  std::atomic<bool> reopening_{false};
+  std::mutex idle_mutex_;
+  std::vector<MDB_txn*> idle_; ///< reset read transactions with their slots
+  std::uint32_t leased_ = 0;   ///< made and not in `idle_`
+};
+
+} // namespace ron::core::store

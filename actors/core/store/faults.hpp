@@ -1,0 +1,17 @@
+#pragma once
+
+namespace ron::core::store {
+
+/// Where faults are put in, for tests and the fault points `store.write.every` and
+/// `store.sync.every`. Each function returns 0 or the errno that the system call would have given.
+/// Called on the writer's thread.
+class faults {
+public:
+  virtual ~faults() = default;
+  /// Once per job, before it is applied: a value other than 0 fails the job.
+  virtual int on_write() noexcept { return 0; }
+  /// Once per commit: a value other than 0 fails the batch as a failed fdatasync would.
+  virtual int on_sync() noexcept { return 0; }
+};
+
+} // namespace ron::core::store

@@ -1,0 +1,130 @@
+#include "core/store/transaction.hpp"
+
+#include "core/store/environment.hpp"
+#include "core/store/lmdb_error.hpp"
+
+#include <lmdb.h>
+
+namespace ron::core::store {
+
+namespace {
+
+MDB_val to_val(byte_view v) noexcept {
+  return {v.size(), const_cast<std::uint8_t*>(v.data())};
+}
+
+byte_view to_view(const MDB_val& v) noexcept {
+  return {static_cast<const std::uint8_t*>(v.mv_data), v.mv_size};
+}
+
+result<byte_view> get_from(MDB_txn* txn, unsigned dbi, byte_view k) {
+  auto key = to_val(k);
+  MDB_val value{};
+  if (auto rc = ::mdb_get(txn, dbi, &key, &value); rc != 0)
+    return lmdb_fail(rc, "get");
+  return to_view(value);
+}
+
+} // namespace
+
+// -- cursor -----------------------------------------------------------------------------------
+
+cursor::cursor(MDB_txn* txn, unsigned dbi) noexcept {
+  error_ = ::mdb_cursor_open(txn, dbi, &cursor_);
+}
+
+cursor::~cursor() {
+  if (cursor_ != nullptr)
+    ::mdb_cursor_close(cursor_);
+}
+
+bool cursor::move(int operation, byte_view k) noexcept {
+  if (cursor_ == nullptr)
+    return false;
+  auto key = to_val(k);
+  MDB_val value{};
+  auto rc = ::mdb_cursor_get(cursor_, &key, &value, static_cast<MDB_cursor_op>(operation));
+  if (rc != 0) {
+    error_ = rc == MDB_NOTFOUND ? error_ : rc;
+    return false;
+  }
+  key_ = to_view(key);
+  value_ = to_view(value);
+  return true;
+}
+
+bool cursor::first() noexcept {
+  return move(MDB_FIRST);
+}
+bool cursor::last() noexcept {
+  return move(MDB_LAST);
+}
+bool cursor::seek(byte_view k) noexcept {
+  return move(MDB_SET_RANGE, k);
+}
+bool cursor::next() noexcept {
+  return move(MDB_NEXT);
+}
+bool cursor::prev() noexcept {
+  return move(MDB_PREV);
+}
+
+result<void> cursor::status() const {
+  if (error_ != 0)
+    return lmdb_fail(error_, "scan");
+  return {};
+}
+
+// -- read_view --------------------------------------------------------------------------------
+
+read_view::~read_view() {
+  if (owner_ != nullptr)
+    owner_->give_back(txn_);
+}
+
+result<byte_view> read_view::get(table t, byte_view k) const {
+  return get_from(txn_, owner_->dbis()[static_cast<std::size_t>(t)], k);
+}
+
+cursor read_view::scan(table t) const noexcept {
+  return cursor{txn_, owner_->dbis()[static_cast<std::size_t>(t)]};
+}
+
+// -- transaction ------------------------------------------------------------------------------
+
+result<byte_view> transaction::get(table t, byte_view k) const {
+  return get_from(txn_, dbis_[static_cast<std::size_t>(t)], k);
+}
+
+cursor transaction::scan(table t) const noexcept {
+  return cursor{txn_, dbis_[static_cast<std::size_t>(t)]};
+}
+
+result<void> transaction::write(table t, byte_view k, byte_view v, unsigned flags) {
+  auto key = to_val(k);
+  auto value = to_val(v);
+  auto rc = ::mdb_put(txn_, dbis_[static_cast<std::size_t>(t)], &key, &value, flags);
+  touched_ = touched_ || rc != MDB_KEYEXIST;
+  if (rc != 0)
+    return lmdb_fail(rc, "put");
+  return {};
+}
+
+result<void> transaction::put(table t, byte_view k, byte_view v) {
+  return write(t, k, v, 0);
+}
+
+result<void> transaction::insert(table t, byte_view k, byte_view v) {
+  return write(t, k, v, MDB_NOOVERWRITE);
+}
+
+result<void> transaction::del(table t, byte_view k) {
+  auto key = to_val(k);
+  auto rc = ::mdb_del(txn_, dbis_[static_cast<std::size_t>(t)], &key, nullptr);
+  touched_ = touched_ || rc != MDB_NOTFOUND;
+  if (rc != 0)
+    return lmdb_fail(rc, "del");
+  return {};
+}
+
+} // namespace ron::core::store

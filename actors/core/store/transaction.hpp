@@ -1,0 +1,108 @@
+#pragma once
+
+#include "core/bytes.hpp"
+#include "core/error.hpp"
+
+#include <cstdint>
+#include <span>
+#include <utility>
+
+struct MDB_cursor;
+struct MDB_txn;
+
+namespace ron::core::store {
+
+class environment;
+
+/// A table of an environment: its place in `environment_options::tables`.
+enum class table : std::uint16_t {};
+
+/// Walks over the entries of a table in the order of their keys. Keys and values point into the
+/// map: they are valid while the view lives, in a transaction only until its next write.
+class cursor {
+public:
+  cursor(MDB_txn* txn, unsigned dbi) noexcept;
+  cursor(cursor&& o) noexcept
+    : cursor_(std::exchange(o.cursor_, nullptr)), key_(o.key_), value_(o.value_), error_(o.error_) {
+    // nop
+  }
+  cursor& operator=(cursor&&) = delete;
+  ~cursor();
+
+  /// Each moves and says whether there is an entry now. False at the end and after a failure.
+  bool first() noexcept;
+  bool last() noexcept;
+  /// To the first entry whose key is not less than `k`. `k` must not be empty.
+  bool seek(byte_view k) noexcept;
+  bool next() noexcept;
+  bool prev() noexcept;
+
+  byte_view key() const noexcept { return key_; }
+  byte_view value() const noexcept { return value_; }
+  /// Nothing, or why the walk ended early.
+  result<void> status() const;
+
+private:
+  bool move(int operation, byte_view k = {}) noexcept;
+
+  MDB_cursor* cursor_ = nullptr;
+  byte_view key_;
+  byte_view value_;
+  int error_ = 0;
+};
+
+/// A consistent state of the environment, to be held for one batch of work and not longer: while
+/// it lives no page freed after it can be used again. Values point into the map and die with it.
+/// One thread.
+class read_view {
+public:
+  read_view(read_view&& o) noexcept
+    : owner_(std::exchange(o.owner_, nullptr)), txn_(std::exchange(o.txn_, nullptr)) {
+    // nop
+  }
+  read_view& operator=(read_view&&) = delete;
+  ~read_view();
+
+  /// The value under `k`. Error: not_found (without text).
+  result<byte_view> get(table t, byte_view k) const;
+  cursor scan(table t) const noexcept;
+
+private:
+  friend class environment;
+  read_view(environment* owner, MDB_txn* txn) noexcept : owner_(owner), txn_(txn) {}
+
+  environment* owner_;
+  MDB_txn* txn_;
+};
+
+/// What a write job sees and changes: everything before it in the batch, nothing of others after.
+/// Lives on the writer's thread during `write_job::apply`.
+class transaction {
+public:
+  transaction(std::span<const unsigned> dbis, MDB_txn* txn) noexcept : dbis_(dbis), txn_(txn) {}
+  transaction(const transaction&) = delete;
+  transaction& operator=(const transaction&) = delete;
+
+  /// The value under `k`, valid until the next write. Error: not_found (without text).
+  result<byte_view> get(table t, byte_view k) const;
+  cursor scan(table t) const noexcept;
+
+  /// Creates or replaces. Errors: store_quota (map full), internal (key or value of a bad size).
+  result<void> put(table t, byte_view k, byte_view v);
+  /// Creates. Error: conflict if the key is there.
+  result<void> insert(table t, byte_view k, byte_view v);
+  /// Removes. Error: not_found.
+  result<void> del(table t, byte_view k);
+
+  /// True once something may have changed: a job that fails now must be rolled back.
+  bool touched() const noexcept { return touched_; }
+
+private:
+  result<void> write(table t, byte_view k, byte_view v, unsigned flags);
+
+  std::span<const unsigned> dbis_;
+  MDB_txn* txn_;
+  bool touched_ = false;
+};
+
+} // namespace ron::core::store

@@ -1,0 +1,283 @@
+#include "core/store/writer.hpp"
+
+#include "core/store/lmdb_error.hpp"
+
+#include <lmdb.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace ron::core::store {
+
+namespace {
+
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
+
+/// A file that could not be opened again is tried this often while writes come in.
+constexpr auto reopen_interval = 250ms;
+
+} // namespace
+
+/// One group commit.
+struct writer::batch {
+  struct item {
+    write_job job;
+    result<void> outcome;
+    bool applied = true; ///< false: failed after it had written, not to be tried again
+  };
+  std::vector<item> items;
+  std::size_t bytes = 0;
+  steady::time_point end{};
+  bool full_of_data = false; ///< only jobs that free
+  bool changed = false;      ///< there is something to commit
+  bool spoilt = false;       ///< a failed job has left traces in the transaction
+
+  void add(write_job job) {
+    bytes += job.bytes;
+    items.push_back({std::move(job), {}});
+  }
+};
+
+writer::writer(environment& env, writer_limits limits, faults* injected)
+  : env_(env), limits_(limits), faults_(injected), queue_(limits.queue), thread_([this] { run(); }) {
+  // nop
+}
+
+writer::~writer() {
+  stop();
+}
+
+void writer::submit(write_job job) {
+  error refusal;
+  {
+    std::lock_guard guard{mutex_};
+    if (!stopping_ && queue_.push(job)) {
+      work_.notify_one();
+      return;
+    }
+    ++stats_.refused_jobs;
+    refusal = stopping_ ? error{ec::draining, "store: stopped", 1'000}
+                        : error{ec::busy, "store: write queue is full", 50};
+  }
+  job.then(std::unexpected{std::move(refusal)});
+}
+
+void writer::stop() {
+  std::call_once(joined_, [this] {
+    {
+      std::lock_guard guard{mutex_};
+      stopping_ = true;
+    }
+    work_.notify_one();
+    thread_.join();
+  });
+}
+
+writer_stats writer::stats() const {
+  std::lock_guard guard{mutex_};
+  auto out = stats_;
+  out.queued_jobs = queue_.size();
+  out.queued_bytes = queue_.bytes();
+  return out;
+}
+
+void writer::run() {
+  while (wait_for_work())
+    process();
+}
+
+bool writer::wait_for_work() {
+  std::unique_lock lock{mutex_};
+  work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  if (queue_.empty())
+    return false;
+  // Callers of the last batch who write again come back within moments of each other. Waiting for
+  // them a fraction of a commit is cheaper than a commit for the first of them alone.
+  auto enough = [this] {
+    return stopping_ || queue_.size() >= last_batch_jobs_ || queue_.bytes() >= limits_.batch_bytes;
+  };
+  auto linger = std::min<std::chrono::nanoseconds>(limits_.batch_time, last_commit_ / 2);
+  if (!enough())
+    work_.wait_for(lock, linger, enough);
+  return true;
+}
+
+std::optional<write_job> writer::next(const batch& b) {
+  if (!b.items.empty() && steady::now() >= b.end)
+    return std::nullopt;
+  std::lock_guard guard{mutex_};
+  return queue_.pop(b.bytes, limits_.batch_bytes);
+}
+
+// -- one batch --------------------------------------------------------------------------------
+
+void writer::process() {
+  batch b;
+  auto outcome = attempt(b);
+  if (b.items.empty()) // failed before a job was looked at
+    take(b);
+  finish(b, outcome);
+  if (needs_reopen_)
+    reopen();
+}
+
+result<void> writer::attempt(batch& b) {
+  if (needs_reopen_)
+    reopen();
+  if (needs_reopen_)
+    return fail(ec::degraded, "store: cannot be opened again", 1'000);
+  auto txn = begin();
+  if (!txn)
+    return std::unexpected{txn.error()};
+  b.end = steady::now() + limits_.batch_time;
+  b.full_of_data = full_of_data();
+  fill(b, *txn);
+  while (b.spoilt) {
+    ::mdb_txn_abort(*txn);
+    txn = begin();
+    if (!txn)
+      return std::unexpected{txn.error()};
+    replay(b, *txn);
+  }
+  if (b.changed)
+    return commit(*txn);
+  ::mdb_txn_abort(*txn);
+  return {};
+}
+
+void writer::fill(batch& b, MDB_txn* txn) {
+  while (auto job = next(b)) {
+    b.add(std::move(*job));
+    auto& item = b.items.back();
+    item.outcome = apply(b, item.job, txn);
+    if (b.spoilt) {
+      item.applied = false;
+      return;
+    }
+  }
+}
+
+void writer::replay(batch& b, MDB_txn* txn) {
+  b.spoilt = false;
+  b.changed = false;
+  for (auto& item : b.items) {
+    if (!item.applied)
+      continue;
+    item.outcome = apply(b, item.job, txn);
+    if (b.spoilt) {
+      item.applied = false;
+      break;
+    }
+  }
+  std::lock_guard guard{mutex_};
+  ++stats_.replays;
+}
+
+void writer::take(batch& b) {
+  b.end = steady::time_point::max();
+  while (auto job = next(b))
+    b.add(std::move(*job));
+}
+
+result<void> writer::apply(batch& b, write_job& job, MDB_txn* txn) {
+  if (b.full_of_data && !job.frees)
+    return fail(ec::store_quota, "store: " + env_.path() + " is full (lmdb.map-max)");
+  if (auto rc = faults_ != nullptr ? faults_->on_write() : 0; rc != 0)
+    return lmdb_fail(rc, "write");
+  transaction t{env_.dbis(), txn};
+  result<void> out;
+  try {
+    out = job.apply(t);
+  } catch (const std::exception& e) {
+    out = fail(ec::internal, std::string{"store: a write job threw: "} + e.what());
+  }
+  if (out)
+    b.changed = b.changed || t.touched();
+  else
+    b.spoilt = t.touched();
+  return out;
+}
+
+// -- LMDB -------------------------------------------------------------------------------------
+
+result<MDB_txn*> writer::begin() {
+  MDB_txn* txn = nullptr;
+  if (auto rc = ::mdb_txn_begin(env_.env_, nullptr, 0, &txn); rc != 0) {
+    needs_reopen_ = true;
+    return lmdb_fail(rc, "begin");
+  }
+  return txn;
+}
+
+bool writer::full_of_data() const {
+  auto limit = env_.options_.map_bytes / 100 * environment::data_percent_max;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  ::mdb_env_info(env_.env_, &info);
+  ::mdb_env_stat(env_.env_, &stat);
+  if ((info.me_last_pgno + 1) * stat.ms_psize < limit)
+    return false; // the usual case, without walking the list of free pages
+  auto usage = env_.usage();
+  return !usage || usage->used_bytes >= limit;
+}
+
+result<void> writer::commit(MDB_txn* txn) {
+  auto start = steady::now();
+  auto rc = faults_ != nullptr ? faults_->on_sync() : 0;
+  if (rc != 0)
+    ::mdb_txn_abort(txn);
+  else
+    rc = ::mdb_txn_commit(txn);
+  auto took = steady::now() - start;
+  // A full disk or map was noticed before anything of this commit counted; if not, the next
+  // transaction cannot begin. After any other failure nobody knows what the kernel still holds.
+  needs_reopen_ = rc != 0 && rc != ENOSPC && rc != EDQUOT && rc != MDB_MAP_FULL;
+  std::lock_guard guard{mutex_};
+  last_commit_ = took;
+  if (rc != 0) {
+    ++stats_.failed_commits;
+    return lmdb_fail(rc, "commit");
+  }
+  ++stats_.commits;
+  stats_.commit_time += took;
+  stats_.commit_time_max = std::max<std::chrono::nanoseconds>(stats_.commit_time_max, took);
+  auto us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  auto bucket = static_cast<std::size_t>(std::bit_width(us));
+  ++stats_.commit_times[std::min(bucket, writer_stats::buckets - 1)];
+  return {};
+}
+
+void writer::reopen() {
+  auto now = steady::now();
+  if (now < reopen_not_before_)
+    return;
+  auto ok = env_.reopen();
+  needs_reopen_ = !ok;
+  reopen_not_before_ = ok ? now : now + reopen_interval;
+  std::lock_guard guard{mutex_};
+  if (ok)
+    ++stats_.reopened;
+}
+
+void writer::finish(batch& b, const result<void>& committed) {
+  {
+    std::lock_guard guard{mutex_};
+    last_batch_jobs_ = b.items.size();
+    stats_.largest_batch = std::max(stats_.largest_batch, b.items.size());
+    for (auto& item : b.items) {
+      if (item.outcome && !committed)
+        item.outcome = committed;
+      ++(item.outcome ? stats_.jobs : stats_.failed_jobs);
+      stats_.bytes += item.outcome ? item.job.bytes : 0;
+    }
+  }
+  for (auto& item : b.items)
+    item.job.then(std::move(item.outcome));
+}
+
+} // namespace ron::core::store

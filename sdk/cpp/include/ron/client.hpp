@@ -1,0 +1,88 @@
+#pragma once
+
+#include "core/bytes.hpp"
+#include "core/error.hpp"
+#include "core/ids.hpp"
+#include "core/json_fwd.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+/// The C++ client of a RON node: OAP/1 over TLS 1.3, blocking, one request at a time.
+namespace ron::sdk {
+
+using std::chrono::milliseconds;
+
+/// Whom to call and how to know it is the right one. Exactly one of `pin` and `ca_file` is set.
+struct client_options {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 9443;
+  std::string pin;                   ///< hex SHA-256 of the node's certificate (DER)
+  std::string ca_file;               ///< PEM roots; the host name is verified too
+  std::string token;                 ///< binary capability; empty = anonymous
+  milliseconds connect_timeout{2'000}; ///< TCP, TLS and HELLO together
+  milliseconds overall_timeout{5'000}; ///< of a call without object bytes
+  milliseconds idle_timeout{5'000};    ///< without any progress while bytes move
+};
+
+/// An inclusive range of bytes: `[first, last]`, or to the end without `last`.
+struct byte_range {
+  std::uint64_t first = 0;
+  std::optional<std::uint64_t> last;
+};
+
+/// What the node keeps under a content id.
+struct object_info {
+  core::cid cid;
+  std::uint64_t size = 0;
+  bool existed = false; ///< of a put: it was there already
+};
+
+/// Gives the next bytes of an upload, empty at the end. An error stops the upload.
+using byte_source = std::function<core::result<core::bytes>()>;
+/// Takes bytes of a download in order. An error stops the download.
+using byte_sink = std::function<core::result<void>(const core::bytes&)>;
+
+/// A connection to one node. Not thread-safe: one thread, or one client each. After an error that
+/// breaks the connection every call fails with it; connect anew.
+///
+/// Errors are the node's (`ec` and message as sent), or: degraded (cannot connect, connection
+/// lost), unauth (the certificate is not the pinned one or not under the CA), downstream_timeout
+/// (no answer in time), bad_digest (the bytes received do not hash to the id).
+class client {
+public:
+  static core::result<client> connect(const client_options& options);
+
+  client(client&&) noexcept;
+  client& operator=(client&&) noexcept;
+  ~client();
+
+  /// One operation that answers with a map (section 7 of the HTTP surface).
+  core::result<core::json> call(const std::string& operation, const core::json& args);
+
+  /// Uploads an object. With `expected` the node refuses other bytes (digest_mismatch).
+  core::result<object_info> put(const byte_source& source,
+                                const std::optional<core::cid>& expected = std::nullopt);
+
+  /// Downloads an object or a range of it. A whole object is hashed here and must be `cid`; the
+  /// bytes of a range were verified by the node.
+  core::result<object_info> get(const core::cid& cid, const std::optional<byte_range>& range,
+                                const byte_sink& sink);
+
+  /// Round trip of an empty request.
+  core::result<milliseconds> ping();
+
+  /// What was negotiated, for people: "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519".
+  std::string tls_description() const;
+
+private:
+  struct impl;
+  explicit client(std::unique_ptr<impl> p) noexcept;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace ron::sdk

@@ -139,7 +139,7 @@ std::size_t index_of(Es... es) noexcept {
 template <label... Es>
 std::vector<dimension> dimensions(const std::array<std::string_view, sizeof...(Es)>& names) {
   std::vector<dimension> out;
-  auto add = [&]<class E>(std::type_identity<E>) {
+  [[maybe_unused]] auto add = [&]<class E>(std::type_identity<E>) {
     dimension d{std::string{names[out.size()]}, {}};
     for (std::size_t v = 0; v < label_count<E>; ++v)
       d.values.emplace_back(to_string(static_cast<E>(v)));

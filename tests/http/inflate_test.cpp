@@ -69,7 +69,7 @@ constexpr coding codings[] = {coding::identity, coding::gzip, coding::deflate, c
 
 TEST(Inflate, ReadsEveryCodingAtEverySplit) {
   for (auto c : codings)
-    for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{300'000}})
+    for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{150'000}})
       for (std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{4096}, std::size_t{1} << 20}) {
         if (size > 1000 && step < 4096)
           continue;
@@ -91,7 +91,7 @@ TEST(Inflate, NamesOfCodings) {
 
 TEST(Inflate, ABombIsRefusedAtTheRatio) {
   for (auto c : {coding::gzip, coding::deflate, coding::zstd}) {
-    auto bomb = pack(c, std::string(64u << 20, '\0'));
+    auto bomb = pack(c, std::string(8u << 20, '\0'));
     for (std::size_t step : {std::size_t{100}, std::size_t{1} << 20}) {
       inflate_guard g{c, {.ratio_max = 10, .bytes_max = 8u << 20, .body_max = 1u << 30}};
       std::string out;

@@ -276,6 +276,8 @@ void append_float(std::string& out, double v) {
 }
 
 void append_text(std::string& out, std::string_view s) {
+  if (!valid_utf8(s))
+    return append_text(out, repair_utf8(s));
   append_cbor_head(out, text_string, s.size());
   out += s;
 }

@@ -40,7 +40,8 @@ result<json> parse_cbor(byte_view data, const json_limits& lim = {});
 std::string dump_json(const json& value);
 
 /// Deterministic CBOR (RFC 8949, 4.2.1): definite lengths, shortest forms, keys sorted by their
-/// encoded bytes. Equal values give equal bytes, so that they can be signed.
+/// encoded bytes. Equal values give equal bytes, so that they can be signed. Bytes of text that
+/// are not UTF-8 become U+FFFD.
 bytes dump_cbor(const json& value);
 
 /// Appends the head of a CBOR item: `major` 0..7 and its argument in the shortest form.

@@ -7,6 +7,8 @@ namespace ron::core {
 
 namespace {
 
+constexpr std::string_view replacement = "\xef\xbf\xbd"; // U+FFFD
+
 constexpr std::uint8_t at(std::string_view s, std::size_t i) noexcept {
   return static_cast<std::uint8_t>(s[i]);
 }
@@ -112,6 +114,16 @@ std::string_view clip_utf8(std::string_view s, std::size_t max_bytes) noexcept {
   return s.substr(0, n);
 }
 
+std::string repair_utf8(std::string_view s) {
+  std::string out;
+  while (!s.empty()) {
+    auto n = utf8_sequence(s);
+    out += n == 0 ? replacement : s.substr(0, n);
+    s.remove_prefix(n == 0 ? 1 : n);
+  }
+  return out;
+}
+
 void append_json_escaped(std::string& out, std::string_view s) {
   while (!s.empty()) {
     std::size_t run = 0;
@@ -123,7 +135,7 @@ void append_json_escaped(std::string& out, std::string_view s) {
       return;
     auto n = utf8_sequence(s);
     if (n == 0) {
-      out += "\xef\xbf\xbd";
+      out += replacement;
       n = 1;
     } else if (n == 1) {
       append_control(out, s[0]);

@@ -16,6 +16,9 @@ bool valid_utf8(std::string_view s) noexcept;
 /// The longest prefix of `s` of at most `max_bytes` that does not cut a sequence.
 std::string_view clip_utf8(std::string_view s, std::size_t max_bytes) noexcept;
 
+/// `s` with U+FFFD in place of each byte that is not part of well-formed UTF-8.
+std::string repair_utf8(std::string_view s);
+
 /// Appends `s` escaped for the inside of a JSON string; each byte that is not part of well-formed
 /// UTF-8 becomes U+FFFD. DEL, C1 controls and bidirectional overrides are escaped too, so that a
 /// line is safe on a terminal.

@@ -62,6 +62,7 @@ public:
     return true;
   }
 
+  std::size_t memory_bytes() const noexcept { return slots_.capacity() * sizeof(slot); }
   /// Frees the memory of an empty table.
   void trim() noexcept {
     if (used_ == 0)

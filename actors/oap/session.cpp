@@ -306,6 +306,12 @@ const oap::counters& session::counters() const noexcept {
   return impl_->cnt;
 }
 
+std::size_t session::memory_bytes() const noexcept {
+  return sizeof(impl) + impl_->tail.size() + impl_->joined.capacity() + impl_->out.memory_bytes()
+         + impl_->streams.memory_bytes() + impl_->errs.memory_bytes()
+         + impl_->evs.capacity() * sizeof(event);
+}
+
 void session::trim() noexcept {
   impl_->out.trim();
   impl_->streams.trim();

@@ -189,6 +189,9 @@ public:
   /// Frames that the peer may send or we hold unconsumed, over all streams.
   std::uint64_t committed_frames() const noexcept;
   const oap::counters& counters() const noexcept;
+  /// Memory that the session holds itself, the unfinished frame included; without the slabs that
+  /// its events and the slices it handed out keep alive.
+  std::size_t memory_bytes() const noexcept;
   /// Gives back spare memory; call when the connection has been idle for a while.
   void trim() noexcept;
 

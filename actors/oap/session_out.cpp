@@ -265,7 +265,8 @@ void session::impl::flush_acks() {
 
 void session::impl::write_ack(stream& s) {
   // A stream whose frames come as fast as they are taken gets more room.
-  bool busy = s.rx.ack_due() && s.rx.unconsumed() * 4 <= s.rx_target;
+  bool busy = !s.paused && s.rx.unacked() >= s.rx_target / 2
+              && s.rx.unconsumed() * 4 <= s.rx_target;
   if (busy && s.rx_target < lim.max_inflight)
     s.rx_target = std::min(s.rx_target * 2, lim.max_inflight);
   auto window = s.paused ? 0 : s.rx.window_for(allowed_for(s));

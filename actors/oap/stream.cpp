@@ -80,6 +80,11 @@ void stream_table::close(stream& s) noexcept {
   spare_.push_back(&s);
 }
 
+std::size_t stream_table::memory_bytes() const noexcept {
+  return pool_.size() * sizeof(stream) + pool_.capacity() * sizeof(pool_.front())
+         + spare_.capacity() * sizeof(stream*) + map_.memory_bytes();
+}
+
 void stream_table::trim() noexcept {
   if (map_.size() != 0)
     return;

@@ -128,6 +128,8 @@ public:
   /// The caller has taken `s` out of its lists.
   void close(stream& s) noexcept;
   std::size_t size() const noexcept { return map_.size(); }
+  std::size_t memory_bytes() const noexcept;
+  /// Frees spare streams if none is open.
   void trim() noexcept;
 
 private:
@@ -152,6 +154,9 @@ public:
   errored* find(corr_t corr) noexcept;
   void remember(const errored& e);
   std::size_t size() const noexcept { return ring_.size(); }
+  std::size_t memory_bytes() const noexcept {
+    return ring_.capacity() * sizeof(errored) + map_.memory_bytes();
+  }
 
 private:
   std::vector<errored> ring_; ///< grows to its maximum, then the oldest is overwritten

@@ -78,6 +78,9 @@ public:
   bool take(std::vector<core::bytes>& out);
   /// Bytes queued since the last `take`.
   std::size_t pending_bytes() const noexcept { return pending_; }
+  std::size_t memory_bytes() const noexcept {
+    return block_.capacity() + queue_.capacity() * sizeof(core::bytes) + pending_;
+  }
   /// Frees the spare buffer; call when the connection is idle.
   void trim() noexcept;
 

@@ -284,14 +284,14 @@ result<object_info> client::get(const core::cid& cid, const std::optional<byte_r
   return info;
 }
 
-result<milliseconds> client::ping() {
+result<std::chrono::nanoseconds> client::ping() {
   const auto start = now();
   auto& o = impl_->options;
   auto r = impl_->run({"ping", json::object(), nullptr, nullptr, o.overall_timeout,
                        o.overall_timeout});
   if (!r)
     return std::unexpected{r.error()};
-  return std::chrono::duration_cast<milliseconds>(now() - start);
+  return now() - start;
 }
 
 std::string client::tls_description() const {

@@ -74,7 +74,7 @@ public:
                                 const byte_sink& sink);
 
   /// Round trip of an empty request.
-  core::result<milliseconds> ping();
+  core::result<std::chrono::nanoseconds> ping();
 
   /// What was negotiated, for people: "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519".
   std::string tls_description() const;

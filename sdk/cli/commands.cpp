@@ -1,0 +1,73 @@
+#include "commands.hpp"
+
+#include <limits>
+
+namespace ron::cli {
+
+namespace {
+
+constexpr std::size_t many = std::numeric_limits<std::size_t>::max();
+
+constexpr option_spec put_options[] = {
+  {"--publish", "PREFIX", "also publish each file as PREFIX/<relative path>"},
+  {"--jobs", "N", "files at once, 1..16, default 4"},
+};
+constexpr option_spec get_options[] = {
+  {"-o", "FILE", "where to write, - for stdout; default: the last part of the name"},
+  {"--range", "FIRST[-LAST]", "only these bytes, both included"},
+};
+constexpr option_spec publish_options[] = {
+  {"--if-version", "N", "only if the name is at this version"},
+  {"--if-new", "", "only if the name does not exist"},
+};
+constexpr option_spec names_options[] = {{"--limit", "N", "at most so many, default 100"}};
+constexpr option_spec send_options[] = {
+  {"--key", "KEY", "messages of one key are delivered one at a time"},
+  {"--once", "ID", "an idempotency key: sending twice keeps one message"},
+};
+constexpr option_spec recv_options[] = {
+  {"--max", "N", "at most so many messages, default 10"},
+  {"--wait", "S", "wait up to so many seconds for the first one, default 0"},
+};
+constexpr option_spec actors_options[] = {{"--type", "TYPE", "only actors of this type"}};
+constexpr option_spec ping_options[] = {{"--count", "N", "round trips, default 5"}};
+
+constexpr command table[] = {
+  {"put", "PATH...", "store files and folders",
+   "  ronctl put photo.jpg\n  ronctl put --publish alice/photos ~/photos\n", put_options, 1, many,
+   run_put},
+  {"get", "NAME|b3:ID", "fetch an object by name or id",
+   "  ronctl get alice/photos/1.jpg\n  ronctl get b3:... -o out.bin --range 0-1023\n", get_options, 1,
+   1, run_get},
+  {"publish", "NAME b3:ID", "let a name point at an object",
+   "  ronctl publish alice/photo b3:...\n  ronctl publish --if-version 7 alice/photo b3:...\n",
+   publish_options, 2, 2, run_publish},
+  {"resolve", "NAME|b3:ID", "show what a name or id leads to", "  ronctl resolve alice/photo\n", {},
+   1, 1, run_resolve},
+  {"names", "[PREFIX]", "list names", "  ronctl names alice/\n", names_options, 0, 1, run_names},
+  {"view", "VIEW/ID", "show a hydrated view", "  ronctl view object/alice/photo\n", {}, 1, 1,
+   run_view},
+  {"mb send", "TOPIC [TEXT]", "send a message (stdin without TEXT)",
+   "  ronctl mb send jobs 'resize 1.jpg'\n  ronctl mb send --once order-17 orders <order.json\n",
+   send_options, 1, 2, run_send},
+  {"mb recv", "TOPIC", "receive messages; they come back unless acknowledged",
+   "  ronctl mb recv jobs\n  ronctl mb recv --wait 30 --max 1 jobs\n", recv_options, 1, 1, run_recv},
+  {"mb ack", "TOPIC RECEIPT...", "acknowledge received messages", "  ronctl mb ack jobs 1f.9c3a\n",
+   {}, 2, many, run_ack},
+  {"actors", "", "who is alive inside the node", "  ronctl actors\n  ronctl actors --type index\n",
+   actors_options, 0, 0, run_actors},
+  {"ping", "", "round trips to the node", "  ronctl ping --count 10\n", ping_options, 0, 0, run_ping},
+  {"doctor", "", "find out why the node cannot be reached", "  ronctl doctor\n", {}, 0, 0,
+   run_doctor},
+  {"token", "", "print a one-hour operator capability for curl",
+   "  curl -H \"Authorization: Bearer $(ronctl token)\" -T photo.jpg http://127.0.0.1:8080/v1/o\n", {},
+   0, 0, run_token},
+};
+
+} // namespace
+
+std::span<const command> commands() {
+  return table;
+}
+
+} // namespace ron::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "core/error.hpp"
+#include "core/json_fwd.hpp"
+#include "options.hpp"
+#include "ron/client.hpp"
+
+#include <string>
+
+namespace ron::cli {
+
+/// Where the node is and how to be let in; from the options every command has and RON_NODE,
+/// RON_ADMIN, RON_CAP in the environment.
+struct target {
+  address node{"127.0.0.1", 9443};
+  address admin{"127.0.0.1", 9600};
+  std::string pin;
+  std::string ca_file;
+  std::string token;      ///< binary; from --cap FILE or RON_CAP, never from the command line
+  sdk::milliseconds timeout{5'000};
+};
+
+/// What a node on this machine tells its own user over the abstract socket `@ron-<admin port>`.
+struct first_contact {
+  std::string cert_sha256;
+  std::string token;      ///< binary
+  std::string token_text; ///< as it came, base64url
+};
+
+/// Options every command has.
+extern const std::span<const option_spec> common_options;
+
+core::result<target> target_of(const arguments& args);
+
+/// Errors: degraded when no node of this user listens there.
+core::result<first_contact> ask_operator_socket(std::uint16_t admin_port);
+
+/// A connected client. For a loopback node without --pin or --ca it asks the operator socket
+/// first; elsewhere it needs one of them.
+core::result<sdk::client> connect(const target& t);
+
+/// `GET path` from the admin listener as JSON. Errors: degraded, downstream_5xx.
+core::result<core::json> admin_get(const target& t, const std::string& path);
+
+} // namespace ron::cli

@@ -1,0 +1,107 @@
+#include "commands.hpp"
+#include "core/base64.hpp"
+#include "core/json.hpp"
+#include "output.hpp"
+
+#include <iostream>
+#include <iterator>
+
+namespace ron::cli {
+
+using core::json;
+
+namespace {
+
+json binary_of(const std::string& text) {
+  return json::binary(std::vector<std::uint8_t>(text.begin(), text.end()));
+}
+
+/// What a payload looks like in one cell: text if it is printable, else its size.
+std::string shown(const json& payload) {
+  if (!payload.is_binary())
+    return core::dump_json(payload);
+  const auto& raw = payload.get_binary();
+  std::string text{raw.begin(), raw.end()};
+  for (char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return '(' + std::to_string(raw.size()) + " bytes)";
+  return text;
+}
+
+core::result<json> call(const target& t, const std::string& operation, const json& args) {
+  auto client = connect(t);
+  if (!client)
+    return std::unexpected{client.error()};
+  return client->call(operation, args);
+}
+
+} // namespace
+
+exit_code run_send(const arguments& args, const target& t, format how) {
+  const auto doing = "mb send " + args.positional[0];
+  std::string payload = args.positional.size() > 1
+                          ? args.positional[1]
+                          : std::string{std::istreambuf_iterator<char>{std::cin}, {}};
+  json map{{"topic", args.positional[0]}, {"payload", binary_of(payload)}};
+  if (args.has("--key"))
+    map["key"] = args.get("--key");
+  if (args.has("--once"))
+    map["_idem"] = args.get("--once");
+  auto answer = call(t, "mb.send", map);
+  if (!answer)
+    return report(doing, answer.error());
+  if (how == format::json)
+    print_json(*answer);
+  else
+    print_table({"MESSAGE", "DUPLICATE"}, {{answer->at("message_id").get<std::string>(),
+                                            answer->at("duplicate").get<bool>() ? "yes" : "no"}});
+  return exit_ok;
+}
+
+exit_code run_recv(const arguments& args, const target& t, format how) {
+  const auto doing = "mb recv " + args.positional[0];
+  auto max = parse_number("--max", args.get("--max", "10"), 1, 100);
+  if (!max)
+    return report(doing, max.error());
+  auto wait = parse_number("--wait", args.get("--wait", "0"), 0, 30);
+  if (!wait)
+    return report(doing, wait.error());
+  auto patient = t;
+  patient.timeout += std::chrono::seconds{*wait};
+  auto answer = call(patient, "mb.recv",
+                     {{"topic", args.positional[0]}, {"max", *max}, {"wait_s", *wait}});
+  if (!answer)
+    return report(doing, answer.error());
+  if (how == format::json) {
+    print_json(*answer);
+    return exit_ok;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& m : answer->at("messages"))
+    rows.push_back({m.at("message_id").get<std::string>(), m.at("receipt").get<std::string>(),
+                    core::dump_json(m.at("attempt")), shown(m.at("payload"))});
+  print_table({"MESSAGE", "RECEIPT", "ATTEMPT", "PAYLOAD"}, rows);
+  return exit_ok;
+}
+
+exit_code run_ack(const arguments& args, const target& t, format how) {
+  json receipts = json::array();
+  for (std::size_t i = 1; i < args.positional.size(); ++i)
+    receipts.push_back(args.positional[i]);
+  auto answer = call(t, "mb.ack", {{"topic", args.positional[0]}, {"receipts", receipts}});
+  if (!answer)
+    return report("mb ack " + args.positional[0], answer.error());
+  bool all_ok = true;
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& r : answer->at("results")) {
+    rows.push_back({r.at("receipt").get<std::string>(), r.at("status").get<std::string>()});
+    all_ok = all_ok && rows.back()[1] == "ok";
+  }
+  if (how == format::json)
+    print_json(*answer);
+  else
+    print_table({"RECEIPT", "STATUS"}, rows);
+  return all_ok ? exit_ok : exit_failed;
+}
+
+} // namespace ron::cli

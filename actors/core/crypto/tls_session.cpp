@@ -268,6 +268,10 @@ void tls_session::restart_small_records() noexcept {
   impl_->small_left = small_records_bytes;
 }
 
+bool tls_session::holds_partial() const noexcept {
+  return SSL_has_pending(impl_->ssl.get()) == 1;
+}
+
 bool tls_session::is_open() const noexcept {
   return impl_->open;
 }

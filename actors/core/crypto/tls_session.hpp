@@ -84,6 +84,9 @@ public:
   /// bytes early; to be called when the connection was idle.
   void restart_small_records() noexcept;
 
+  /// Part of a record waits for its rest: the next `feed` may give more plaintext than it is given
+  /// ciphertext, by less than `record_bytes_max`.
+  bool holds_partial() const noexcept;
   bool is_open() const noexcept;      ///< the handshake is complete
   bool peer_closed() const noexcept;  ///< close_notify was received: the end was no truncation
   tls_info info() const;

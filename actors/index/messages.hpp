@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/atoms.hpp"
+#include "index/key.hpp"
 #include "index/record.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -23,13 +24,6 @@ struct list_names {
   std::string prefix;
   std::string after; ///< cursor; empty = from the start
   std::uint32_t limit = 100;
-};
-
-/// Asks for what a key leads to.
-struct resolve_key {
-  std::string name;           ///< canonical; empty = by `cid`
-  core::cid cid;
-  std::uint64_t version = 0;  ///< only this version will do; 0 = the current one
 };
 
 /// Stores a manifest that no name came with.

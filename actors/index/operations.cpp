@@ -270,24 +270,6 @@ void serve_providers(const role& index, operation_limits limits, const exchange_
 
 } // namespace
 
-result<resolve_key> parse_key(std::string_view text) {
-  resolve_key key;
-  if (text.starts_with("b3:")) {
-    auto cid = core::cid::parse(text);
-    if (!cid)
-      return fail(ec::bad_request, "key: expected b3:<64 lower-case hex>");
-    key.cid = *cid;
-    return key;
-  }
-  if (text.starts_with("name:"))
-    text.remove_prefix(5);
-  auto checked = name::parse(text);
-  if (!checked)
-    return std::unexpected{checked.error()};
-  key.name = checked->text();
-  return key;
-}
-
 json to_json(const resolution& r, std::string_view key) {
   return {{"key", key},
           {"cid", r.cid.to_text()},

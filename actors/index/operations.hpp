@@ -19,10 +19,6 @@ struct operation_limits {
 std::vector<transport::operation> operations(core::downstream<index_actor> index,
                                              operation_limits limits);
 
-/// What a text key of resolve and view means: `name:<name>`, `b3:<hex>`, or (for people) a bare
-/// name. Error: bad_request.
-core::result<resolve_key> parse_key(std::string_view text);
-
 /// The answer of `resolve` as the surface shows it.
 core::json to_json(const resolution& r, std::string_view key);
 

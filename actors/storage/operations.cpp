@@ -1,0 +1,240 @@
+#include "storage/operations.hpp"
+
+#include "core/actor/actor.hpp"
+#include "core/json.hpp"
+#include "core/object_reader.hpp"
+#include "transport/http/conditional.hpp"
+
+#include <caf/event_based_actor.hpp>
+
+#include <algorithm>
+
+namespace ron::storage {
+
+using core::bytes;
+using core::ec;
+using core::error;
+using core::json;
+using core::object_reader;
+using core::result;
+using transport::exchange_ptr;
+
+namespace {
+
+/// Of one step of a transfer; the transfer as a whole may take as long as bytes keep moving.
+constexpr std::chrono::seconds step_timeout{10};
+/// An upload that is still open after this is thrown away by the store.
+constexpr std::chrono::hours upload_life{1};
+
+using role = core::downstream<storage_actor>;
+
+core::instant step_deadline(const exchange_ptr& x) {
+  return x->self()->clock().now() + step_timeout;
+}
+
+// -- put -------------------------------------------------------------------------
+
+/// One upload on its way from the exchange into the store: a piece at a time, the next one is
+/// asked for when the store has taken the last.
+class upload : public std::enable_shared_from_this<upload> {
+public:
+  upload(role storage, exchange_ptr x) : storage_(std::move(storage)), x_(std::move(x)) {
+    // nop
+  }
+
+  void start(const std::optional<core::cid>& expected) {
+    open_put o;
+    o.tenant = x_->caller().tenant;
+    o.expected = expected;
+    o.deadline = x_->self()->clock().now() + upload_life;
+    storage_.call(x_->self(), x_->request().deadline, o)
+      .then(
+        [me = shared_from_this()](const put_handle& h) {
+          me->id_ = h.id;
+          me->x_->on_cancel([storage = me->storage_, self = me->x_->self(), id = h.id] {
+            // The handle is all the store needs; nobody waits for the outcome.
+            if (auto target = storage.role().get())
+              self->send(target, put_abort{id});
+          });
+          me->pull();
+        },
+        [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
+  }
+
+private:
+  void pull() {
+    x_->read_body([me = shared_from_this()](result<transport::body_chunk> piece) {
+      if (!piece)
+        return me->give_up(std::move(piece.error()));
+      me->push(std::move(*piece));
+    });
+  }
+
+  void push(transport::body_chunk piece) {
+    if (piece.data.empty())
+      return piece.last ? commit() : pull();
+    storage_.call(x_->self(), step_deadline(x_), put_write{id_, std::move(piece.data)})
+      .then(
+        [me = shared_from_this(), last = piece.last](atom::ok) {
+          last ? me->commit() : me->pull();
+        },
+        [me = shared_from_this()](error e) { me->give_up(std::move(e)); });
+  }
+
+  void commit() {
+    storage_.call(x_->self(), step_deadline(x_), put_commit{id_})
+      .then(
+        [me = shared_from_this()](const put_result& r) {
+          const auto cid = r.cid.to_text();
+          transport::answer a;
+          a.status = r.existed ? 200 : 201;
+          a.result = {{"cid", cid}, {"size", r.size}};
+          a.headers = {{"Location", "/v1/o/" + cid}};
+          me->x_->reply(std::move(a));
+        },
+        [me = shared_from_this()](error e) { me->give_up(std::move(e)); });
+  }
+
+  void give_up(error why) {
+    if (auto target = storage_.role().get())
+      x_->self()->send(target, put_abort{id_});
+    x_->fail(std::move(why));
+  }
+
+  role storage_;
+  exchange_ptr x_;
+  std::uint64_t id_ = 0;
+};
+
+void serve_put(const role& storage, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  auto expected = in.optional_cid("cid");
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  std::make_shared<upload>(storage, x)->start(expected);
+}
+
+// -- get -------------------------------------------------------------------------
+
+/// One download: reads a group, hands it to the exchange, reads the next when there is room.
+/// Every byte was verified by the store before it arrives here.
+class download : public std::enable_shared_from_this<download> {
+public:
+  download(role storage, exchange_ptr x, core::cid cid)
+    : storage_(std::move(storage)), x_(std::move(x)), cid_(cid) {
+    // nop
+  }
+
+  void start() {
+    storage_.call(x_->self(), x_->request().deadline, head_object{cid_})
+      .then([me = shared_from_this()](const object_info& o) { me->begin(o); },
+            [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
+  }
+
+private:
+  void begin(const object_info& o) {
+    auto span = http::select_span(x_->request(), cid_, o.size);
+    if (!span && x_->request().via == transport::wire::oap_tls)
+      return x_->fail(std::move(span.error()));
+    if (!span)
+      return x_->reply(http::unsatisfiable_range(o.size));
+    head_.cid = cid_;
+    head_.size = o.size;
+    head_.first = span->first;
+    head_.length = span->length;
+    head_.partial = span->partial;
+    if (x_->head_only() || span->length == 0) {
+      x_->begin(head_);
+      return x_->finish();
+    }
+    at_ = span->first;
+    end_ = span->first + span->length;
+    read_next();
+  }
+
+  void read_next() {
+    read_object q;
+    q.cid = cid_;
+    q.offset = at_;
+    q.length_max = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(end_ - at_, core::limits::chunk_bytes));
+    const auto deadline = began_ ? step_deadline(x_) : x_->request().deadline;
+    storage_.call(x_->self(), deadline, q)
+      .then([me = shared_from_this()](const chunk& c) { me->send(c); },
+            [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
+  }
+
+  void send(const chunk& c) {
+    // The head goes out with the first verified bytes, so that a corrupt object is an error and
+    // not a torn answer.
+    if (!began_) {
+      began_ = true;
+      x_->begin(head_);
+    }
+    at_ += c.data.size();
+    if (at_ >= end_) {
+      x_->write(c.data, [x = x_] { x->finish(); });
+      return;
+    }
+    x_->write(c.data, [me = shared_from_this()] {
+      if (!me->x_->cancelled())
+        me->read_next();
+    });
+  }
+
+  role storage_;
+  exchange_ptr x_;
+  core::cid cid_;
+  transport::object_head head_;
+  std::uint64_t at_ = 0;
+  std::uint64_t end_ = 0;
+  bool began_ = false;
+};
+
+void serve_get(const role& storage, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  auto cid = in.cid("cid");
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  std::make_shared<download>(storage, x, cid)->start();
+}
+
+void serve_head(const role& storage, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  auto cid = in.cid("cid");
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  storage.call(x->self(), x->request().deadline, head_object{cid})
+    .then(
+      [x](const object_info& o) {
+        transport::answer a;
+        a.result = {{"cid", o.cid.to_text()}, {"size", o.size}};
+        x->reply(std::move(a));
+      },
+      [x](error e) { x->fail(std::move(e)); });
+}
+
+} // namespace
+
+std::vector<transport::operation> operations(role storage) {
+  using transport::access;
+  using transport::body;
+  using transport::operation;
+  constexpr auto label = transport::route::o;
+  const auto put = [=](exchange_ptr x) { serve_put(storage, x); };
+  const auto get = [=](exchange_ptr x) { serve_get(storage, x); };
+  std::vector<operation> rows;
+  rows.push_back({.name = "o.put", .method = "PUT", .path = "/v1/o", .label = label,
+                  .needs = access::write, .takes = body::object, .handle = put});
+  rows.push_back({.method = "PUT", .path = "/v1/o/{cid}", .label = label, .needs = access::write,
+                  .takes = body::object, .handle = put});
+  rows.push_back({.name = "o.get", .method = "GET", .path = "/v1/o/{cid}", .label = label,
+                  .needs = access::read, .handle = get});
+  rows.push_back({.method = "GET", .path = "/o/{cid}", .label = label, .needs = access::read,
+                  .handle = get});
+  rows.push_back({.name = "o.head", .label = label, .needs = access::read,
+                  .handle = [=](exchange_ptr x) { serve_head(storage, x); }});
+  return rows;
+}
+
+} // namespace ron::storage

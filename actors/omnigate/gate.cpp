@@ -1,7 +1,6 @@
 #include "omnigate/gate.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace ron::omnigate {
 
@@ -26,18 +25,7 @@ std::unexpected<core::error> over_rate(gcra::nanos wait, const char* whose, cons
               static_cast<std::uint32_t>(std::min<gcra::nanos>(wait / ms + 1, 60'000)));
 }
 
-outcome outcome_of(std::uint16_t status) noexcept {
-  if (status == 429 || status == 503)
-    return outcome::throttled;
-  return status < 400 ? outcome::ok : outcome::error;
-}
-
 } // namespace
-
-std::string_view to_string(outcome o) noexcept {
-  constexpr std::array<std::string_view, outcome_count> names{"ok", "error", "throttled"};
-  return names[static_cast<std::size_t>(o)];
-}
 
 transport::admission_slot slot_counter::take() {
   auto n = state_->used.load(std::memory_order_relaxed);
@@ -50,16 +38,8 @@ transport::admission_slot slot_counter::take() {
           }};
 }
 
-gate_metrics::gate_metrics(core::metrics::registry& r)
-  : requests{r, "http_requests_total", "Requests answered, both wires", {"route", "status"}},
-    latency{r, "request_latency_seconds", "From the head to the end of the answer", {"route"}},
-    rejected{r, "rejected_total", "Requests refused", {"reason"}},
-    inflight{r, "inflight_requests", "Requests being served", {"route"}} {
-  // nop
-}
-
 gate::gate(gate_limits limits, std::shared_ptr<const operator_capability> capability,
-           core::metrics::registry& metrics, const core::clock& clock)
+           const core::clock& clock)
   : limits_(limits),
     capability_(std::move(capability)),
     clock_(clock),
@@ -67,8 +47,7 @@ gate::gate(gate_limits limits, std::shared_ptr<const operator_capability> capabi
     tenants_(limits.tenant, limits.callers_max),
     addresses_(limits.address, limits.callers_max),
     inflight_(limits.inflight_max),
-    waiters_(limits.waiters_max),
-    metrics_(metrics) {
+    waiters_(limits.waiters_max) {
   // nop
 }
 
@@ -78,7 +57,6 @@ void gate::admit(const transport::call& c,
 }
 
 result<admission> gate::decide(const transport::call& c) {
-  metrics_.inflight.add(c.op->label);
   if (c.op->needs == access::none)
     return admission{};
   if (draining_.load(std::memory_order_relaxed))
@@ -132,15 +110,6 @@ result<transport::admission_slot> gate::take_slot(const transport::call& c) {
               c.op->waits ? "too many long polls wait (omnigate.waiters-max)"
                           : "too many requests in flight (omnigate.inflight-max)",
               shed_retry_ms);
-}
-
-void gate::finished(const transport::call& c, std::uint16_t status, core::ec why) noexcept {
-  const auto label = c.op->label;
-  metrics_.inflight.sub(label);
-  metrics_.requests.add(label, outcome_of(status));
-  metrics_.latency.observe(clock_.now() - c.started, label);
-  if (auto reason = core::reject_reason_of(why); reason && status >= 400)
-    metrics_.rejected.add(*reason);
 }
 
 double gate::pressure() const noexcept {

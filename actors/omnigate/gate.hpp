@@ -1,7 +1,6 @@
 #pragma once
 
 #include "core/clock.hpp"
-#include "core/metrics.hpp"
 #include "omnigate/capability.hpp"
 #include "omnigate/rate.hpp"
 #include "transport/operation.hpp"
@@ -10,19 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-
-namespace ron::omnigate {
-
-/// How a request went, for metrics.
-enum class outcome : std::uint8_t { ok, error, throttled };
-inline constexpr std::size_t outcome_count = 3;
-std::string_view to_string(outcome o) noexcept;
-
-} // namespace ron::omnigate
-
-template <>
-inline constexpr std::size_t ron::core::metrics::label_count<ron::omnigate::outcome>
-  = ron::omnigate::outcome_count;
 
 namespace ron::omnigate {
 
@@ -55,27 +41,19 @@ private:
   std::shared_ptr<state> state_ = std::make_shared<state>();
 };
 
-/// Metrics of admission, both wires together.
-struct gate_metrics {
-  explicit gate_metrics(core::metrics::registry& r);
-  core::metrics::counter<transport::route, outcome> requests;
-  core::metrics::histogram<transport::route> latency;
-  core::metrics::counter<core::reject_reason> rejected;
-  core::metrics::updown<transport::route> inflight;
-};
-
 /// Admission for every operation of the node: state of the node, capability, rates, slots, in this
 /// order, nothing of the request is looked at before. One object for all shards; any thread.
 ///
 /// The local operator passes no rate limit but takes a slot like everybody else.
 class gate final : public transport::gate {
 public:
+  /// `clock` outlives the gate.
   gate(gate_limits limits, std::shared_ptr<const operator_capability> capability,
-       core::metrics::registry& metrics, const core::clock& clock);
+       const core::clock& clock);
 
   void admit(const transport::call& c,
              std::function<void(core::result<transport::admission>)> then) override;
-  void finished(const transport::call& c, std::uint16_t status, core::ec why) noexcept override;
+  void finished(const transport::call&, std::uint16_t, core::ec) noexcept override {}
 
   /// From now on every request but those of access `none` is refused.
   void drain() noexcept { draining_.store(true, std::memory_order_relaxed); }
@@ -102,7 +80,6 @@ private:
   keyed_buckets addresses_;
   slot_counter inflight_;
   slot_counter waiters_;
-  gate_metrics metrics_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> degraded_{false};
   std::atomic<bool> shed_{false};

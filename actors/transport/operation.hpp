@@ -1,6 +1,5 @@
 #pragma once
 
-#include "core/metrics.hpp"
 #include "transport/exchange.hpp"
 
 #include <cstdint>
@@ -19,14 +18,6 @@ enum class route : std::uint8_t {
 };
 inline constexpr std::size_t route_count = 10;
 std::string_view to_string(route r) noexcept;
-
-} // namespace ron::transport
-
-template <>
-inline constexpr std::size_t ron::core::metrics::label_count<ron::transport::route>
-  = ron::transport::route_count;
-
-namespace ron::transport {
 
 /// What a caller must show.
 enum class access : std::uint8_t {

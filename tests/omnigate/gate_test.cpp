@@ -18,7 +18,6 @@ using ron::transport::operation;
 struct Gate : ::testing::Test {
   gate_limits limits;
   ron::core::manual_clock clock;
-  ron::core::metrics::registry metrics;
   std::shared_ptr<operator_capability> capability = std::make_shared<operator_capability>();
   std::optional<gate> gate_;
   operation read{.name = "o.get", .needs = access::read};
@@ -28,7 +27,7 @@ struct Gate : ::testing::Test {
 
   gate& g() {
     if (!gate_)
-      gate_.emplace(limits, capability, metrics, clock);
+      gate_.emplace(limits, capability, clock);
     return *gate_;
   }
   call make(const operation& op, std::string peer = "127.0.0.1:1", std::string token = {}) {
@@ -134,20 +133,6 @@ TEST_F(Gate, DrainingAndDegraded) {
   g().drain();
   EXPECT_EQ(code(make(read)), ec::draining);
   EXPECT_EQ(code(make(ping)), ec::none) << "operations endpoints answer until the end";
-}
-
-TEST_F(Gate, CountsWhatItDoes) {
-  auto c = make(read);
-  admit(c);
-  EXPECT_NE(metrics.expose().find("inflight_requests{route=\"other\"} 1"), std::string::npos);
-  clock.advance(3ms);
-  g().finished(c, 404, ec::not_found);
-  auto text = metrics.expose();
-  EXPECT_NE(text.find("inflight_requests{route=\"other\"} 0"), std::string::npos);
-  EXPECT_NE(text.find("http_requests_total{route=\"other\",status=\"error\"} 1"),
-            std::string::npos);
-  EXPECT_NE(text.find("rejected_total{reason=\"not_found\"} 1"), std::string::npos);
-  EXPECT_NE(text.find("rejected_total{reason=\"busy\"} 0"), std::string::npos);
 }
 
 } // namespace

@@ -4,9 +4,9 @@
 
 namespace ron::core {
 
-std::shared_ptr<role_table> role_table::make(caf::actor_system& system) {
+std::shared_ptr<role_table> role_table::make(caf::actor_system& system, std::size_t otherwise) {
   auto* all = shards::find(system);
-  return std::shared_ptr<role_table>{new role_table{all, all ? all->size() : 1}};
+  return std::shared_ptr<role_table>{new role_table{all, all ? all->size() : otherwise}};
 }
 
 void role_table::point(std::size_t i, caf::strong_actor_ptr replica) {

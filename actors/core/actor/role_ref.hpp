@@ -16,8 +16,8 @@ namespace ron::core {
 /// Written by the role's supervisor, read through `role_ref`. Any thread.
 class role_table : public std::enable_shared_from_this<role_table> {
 public:
-  /// A slot per shard of `system`, or a single one when it does not run on shards (tests).
-  static std::shared_ptr<role_table> make(caf::actor_system& system);
+  /// A slot per shard of `system`, or `otherwise` many when it does not run on shards (tests).
+  static std::shared_ptr<role_table> make(caf::actor_system& system, std::size_t otherwise = 1);
 
   /// Number of slots, >= 1.
   std::size_t size() const noexcept { return slots_.size(); }

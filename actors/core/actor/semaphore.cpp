@@ -44,11 +44,8 @@ semaphore semaphore::start(caf::actor_system& system, std::string name, std::uin
 semaphore semaphore::start(caf::actor_system& system, std::string name, std::uint32_t permits,
                            std::uint32_t waiters_max,
                            std::function<void(const std::string&, const caf::error&)> give_up) {
-  auto shared = std::make_shared<core>(system, permits, waiters_max);
-  shared->pool->on_free([weak = std::weak_ptr{shared}] {
-    if (auto c = weak.lock())
-      c->wake_oldest();
-  });
+  auto shared = std::make_shared<core>(role_table::make(system), permits, waiters_max);
+  shared->listen();
   // A burst that has room in the semaphore must not be refused by the mailbox.
   auto bound = std::min(permits + waiters_max, limits::mailbox_bound_max);
   role_plan plan{std::move(name),
@@ -67,6 +64,10 @@ permit semaphore::try_acquire() const noexcept {
 
 semaphore_actor semaphore::here() const {
   return core_ ? caf::actor_cast<semaphore_actor>(core_->lines->here()) : semaphore_actor{};
+}
+
+bool semaphore::ready() const {
+  return !core_ || core_->lines->complete();
 }
 
 semaphore_stats semaphore::stats() const noexcept {

@@ -69,6 +69,9 @@ public:
   /// Null while it is restarted.
   semaphore_actor here() const;
 
+  /// True while every shard has its line; an empty semaphore is always ready.
+  bool ready() const;
+
   semaphore_stats stats() const noexcept;
 
   /// Ends the actors; whoever waits is answered `degraded`. Permits that are out stay valid.

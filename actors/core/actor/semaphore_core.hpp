@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace ron::core {
@@ -26,11 +28,19 @@ struct semaphore::core : std::enable_shared_from_this<semaphore::core> {
     std::atomic<bool> woken{false};            ///< a wake is under way
   };
 
-  core(caf::actor_system& system, std::uint32_t permits, std::uint32_t waiters_max)
+  core(std::shared_ptr<role_table> table, std::uint32_t permits, std::uint32_t waiters_max)
     : pool(permit_pool::make(permits, waiters_max)),
-      lines(role_table::make(system)),
+      lines(std::move(table)),
       fronts(lines->size()) {
     // nop
+  }
+
+  /// Makes a release of a permit wake those who wait. Once, before first use.
+  void listen() {
+    pool->on_free([weak = weak_from_this()] {
+      if (auto self = weak.lock())
+        self->wake_oldest();
+    });
   }
 
   /// Wakes the line whose first waiter is the oldest, if a permit is free. Any thread.

@@ -118,12 +118,12 @@ void shard::take_inbox() {
 }
 
 void shard::drain() {
-  ready_size_.store(static_cast<std::uint32_t>(ready_.size()), std::memory_order_relaxed);
   if (ready_.empty())
     return;
   turn_time_ = std::chrono::steady_clock::now();
   for (auto n = turn_budget; n > 0 && !ready_.empty(); --n)
     resume_one(ready_.pop());
+  ready_size_.store(static_cast<std::uint32_t>(ready_.size()), std::memory_order_relaxed);
 }
 
 void shard::resume_one(caf::resumable* what) {

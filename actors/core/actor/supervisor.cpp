@@ -43,18 +43,22 @@ void on_down(self_type self, const caf::down_msg& down) {
     give_up(st.plan.name, down.reason);
 }
 
-void on_exit(self_type self, const caf::exit_msg& exit) {
-  auto& st = self->state;
-  st.stopping = true;
+void end_replicas(const supervisor_state& st) {
   for (const auto& replica : st.replicas)
-    if (auto alive = caf::actor_cast<caf::strong_actor_ptr>(replica))
-      alive->enqueue(self->ctrl(), caf::make_message_id(caf::message_priority::high),
-                     caf::make_message(caf::exit_msg{self->address(), exit.reason}),
-                     self->context());
+    end(caf::actor_cast<caf::strong_actor_ptr>(replica), caf::exit_reason::user_shutdown);
+}
+
+void on_exit(self_type self) {
+  self->state.stopping = true;
+  end_replicas(self->state);
   quit_when_alone(self);
 }
 
 } // namespace
+
+supervisor_state::~supervisor_state() {
+  end_replicas(*this);
+}
 
 supervisor_actor::behavior_type make_supervisor(self_type self, role_plan plan) {
   auto& st = self->state;
@@ -63,7 +67,7 @@ supervisor_actor::behavior_type make_supervisor(self_type self, role_plan plan) 
   st.policy.emplace(st.plan.limits, seed ^ self->id());
   st.replicas.resize(st.plan.table->size());
   self->set_down_handler([self](caf::down_msg& down) { on_down(self, down); });
-  self->set_exit_handler([self](caf::exit_msg& exit) { on_exit(self, exit); });
+  self->set_exit_handler([self](caf::exit_msg&) { on_exit(self); });
   for (std::size_t slot = 0; slot < st.replicas.size(); ++slot)
     start_replica(self, slot);
   return {

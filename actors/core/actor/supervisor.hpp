@@ -14,8 +14,8 @@
 
 namespace ron::core {
 
-/// Keeps one replica of a role alive on every shard. Ends with an exit message: it then ends its
-/// replicas with the same reason, waits for them, and quits.
+/// Keeps one replica of a role alive on every shard. `end` stops a role: the supervisor ends its
+/// replicas, waits for them, and quits.
 using supervisor_actor = caf::typed_actor<
   // INTERNAL: the back-off of slot i is over.
   caf::reacts_to<atom::restart, std::uint64_t>>;
@@ -36,6 +36,7 @@ struct role_plan {
 
 struct supervisor_state {
   static constexpr const char* name = "core.supervisor";
+  ~supervisor_state(); ///< whatever ends a supervisor ends its replicas
   role_plan plan;
   std::optional<restart_policy> policy;
   std::vector<caf::actor_addr> replicas; ///< by slot; null while there is none

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -35,10 +36,11 @@ struct node_section {
 struct log_section {
   log_format format = log_format::automatic;
   log_level level = log_level::info;
-  std::map<std::string, log_level> levels; ///< by component, where it differs from `level`
+  /// By component, where it differs from `level`.
+  std::map<std::string, log_level, std::less<>> levels;
 
   /// The level of `component`.
-  log_level level_of(const std::string& component) const {
+  log_level level_of(std::string_view component) const {
     auto i = levels.find(component);
     return i == levels.end() ? level : i->second;
   }
@@ -204,10 +206,15 @@ struct lmdb_section {
 /// Bounds of actors' mailboxes by actor type.
 struct mailbox_bounds_section {
   std::uint32_t fallback = 256;                ///< a type that is not in the map
-  std::map<std::string, std::uint32_t> bounds; ///< connection, stream, lookup and what was set
+  /// By type: connection, stream, lookup and what was set.
+  std::map<std::string, std::uint32_t, std::less<>> bounds;
 
-  std::uint32_t bound_of(const std::string& actor_type) const {
+  /// The bound set for the type as a whole (`omnigate.semaphore`), else for the part behind its
+  /// last dot, else `fallback`.
+  std::uint32_t bound_of(std::string_view actor_type) const {
     auto i = bounds.find(actor_type);
+    if (i == bounds.end())
+      i = bounds.find(actor_type.substr(actor_type.rfind('.') + 1));
     return i == bounds.end() ? fallback : i->second;
   }
 };

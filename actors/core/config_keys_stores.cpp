@@ -274,8 +274,9 @@ constexpr key_info keys[] = {
    .rule = bound_rule,
    .micro = "",
    .derived = "mailbox-bounds.default",
-   .help = "Mailbox bound of actors of this type, as the inspector names it.",
-   .example = "resolver = 512",
+   .help = "Mailbox bound of actors of this type, as the inspector names it or only the part behind "
+           "the last dot.",
+   .example = "omnigate.semaphore = 512",
    .bind = mailbox_bound},
 };
 

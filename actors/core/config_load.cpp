@@ -184,11 +184,13 @@ private:
 
 /// The last valid profile there is: it decides the defaults of everything else.
 profile chosen_profile(const std::vector<setting>& settings) {
+  auto out = profile::micronode;
   node_config scratch;
   for (const auto& s : settings)
-    if (s.key.info->name == "node.profile")
-      static_cast<void>(parse_value(s.key.info->rule, s.value, s.key.info->bind(scratch, {})));
-  return scratch.node.profile;
+    if (s.key.info->name == "node.profile" &&
+        parse_value(s.key.info->rule, s.value, s.key.info->bind(scratch, {})))
+      out = scratch.node.profile;
+  return out;
 }
 
 void set_defaults(node_config& c, profile p) {
@@ -196,11 +198,10 @@ void set_defaults(node_config& c, profile p) {
     if (k.is_family())
       continue;
     auto text = k.default_text(p);
-    if (!text.empty())
-      if (auto value = parse_text(text))
-        static_cast<void>(parse_value(k.rule, *value, k.bind(c, {})));
+    auto value = parse_text(text);
+    bool fixed = !text.empty() && value && parse_value(k.rule, *value, k.bind(c, {}));
     c.origins[std::string{k.name}] =
-      text.empty() ? origin{source::derived, "default: " + std::string{k.derived}} : origin{};
+      fixed ? origin{} : origin{source::derived, "default: " + std::string{k.derived}};
   }
 }
 
@@ -212,10 +213,11 @@ void apply(node_config& c, const std::vector<setting>& settings, auto wanted,
     if (!wanted(k))
       continue;
     auto name = s.key.full_name();
-    // A bad member of a family must not come to life by being looked at.
-    node_config trial;
-    auto ok = k.is_family() ? parse_value(k.rule, s.value, k.bind(trial, s.key.member))
-                            : std::expected<void, value_error>{};
+    std::expected<void, value_error> ok;
+    if (k.is_family()) { // a bad member must not come to life by being looked at
+      node_config trial;
+      ok = parse_value(k.rule, s.value, k.bind(trial, s.key.member));
+    }
     if (ok)
       ok = parse_value(k.rule, s.value, k.bind(c, s.key.member));
     if (ok) {
@@ -238,11 +240,14 @@ void apply(node_config& c, const std::vector<setting>& settings, auto wanted,
 /// Warns of keys that were set to something else than what would hold anyway, for nothing.
 std::vector<problem> idle_keys(const node_config& c, const std::vector<setting>& settings,
                                const host_facts& host) {
+  std::vector<problem> out;
+  if (!c.node.roles.has(role::dht) &&
+      std::ranges::all_of(settings, [](auto& s) { return s.key.info->acts; }))
+    return out;
   node_config plain;
   set_defaults(plain, c.node.profile);
   apply(plain, settings, [](auto& k) { return k.acts; }, nullptr, nullptr);
   derive_defaults(plain, host);
-  std::vector<problem> out;
   auto warn = [&](const origin& from, const std::string& name, std::string what) {
     problem p;
     p.place = from.text;

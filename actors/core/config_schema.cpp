@@ -78,9 +78,14 @@ const tables& index_of_schema() {
 bool is_member(const key_info& k, sv member) {
   if (!k.members.empty())
     return std::ranges::find(k.members, member) != k.members.end();
-  auto ok = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  // Types of actors have dots; a name with something behind it cannot have any.
+  bool dots = k.name.ends_with('>');
+  auto ok = [dots](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (dots && c == '.');
+  };
   return !member.empty() && member.size() <= member_bytes_max && member[0] >= 'a' &&
-         member[0] <= 'z' && std::ranges::all_of(member, ok);
+         member[0] <= 'z' && member.back() != '.' && member.find("..") == sv::npos &&
+         std::ranges::all_of(member, ok);
 }
 
 /// The member if `text` is `head member tail`.

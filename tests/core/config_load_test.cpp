@@ -211,7 +211,8 @@ TEST(ConfigLoad, EnvironmentAliasesAndForeignVariables) {
 
 TEST(ConfigLoad, Families) {
   auto s = sources_of{"[log]\nlevel = warn\nlevel.oap = trace\n[log.level]\nhttp = error\n"
-                      "[mailbox-bounds]\nresolver = 512\nconnection = 32\n"};
+                      "[mailbox-bounds]\nresolver = 512\nconnection = 32\n"
+                      "index.cache = 7\n"};
   s.env("RON_LOG_LEVEL_DHT", "off").env("RON_MAILBOX_BOUNDS_HTTP_SERVER", "9");
   s.option("log.level.core", "debug");
   auto c = config_of(s);
@@ -223,6 +224,10 @@ TEST(ConfigLoad, Families) {
   EXPECT_EQ(c.mailbox_bounds.bound_of("resolver"), 512u);
   EXPECT_EQ(c.mailbox_bounds.bound_of("connection"), 32u);
   EXPECT_EQ(c.mailbox_bounds.bound_of("http_server"), 9u);
+  EXPECT_EQ(c.mailbox_bounds.bound_of("index.cache"), 7u);
+  EXPECT_EQ(c.mailbox_bounds.bound_of("index.resolver"), 512u) << "by its last part";
+  EXPECT_EQ(c.mailbox_bounds.bound_of("storage.cache"), 256u);
+  EXPECT_EQ(errors_of(sources_of{}.option("mailbox-bounds.a..b", "5")).size(), 1u);
   EXPECT_EQ(errors_of(sources_of{"[mailbox-bounds]\nno-dash = 5\n"}).size(), 1u);
   EXPECT_EQ(errors_of(sources_of{"[mailbox-bounds]\nresolver = 0\n"}),
             lines{"f.ini:2:12: error: [mailbox-bounds] resolver: 0 is too small; expected an "

@@ -274,8 +274,8 @@ constexpr key_info keys[] = {
    .rule = bound_rule,
    .micro = "",
    .derived = "mailbox-bounds.default",
-   .help = "Mailbox bound of actors of this type, as the inspector names it or only the part behind "
-           "the last dot.",
+   .help = "Mailbox bound of actors of this type, as the inspector names it or only the part "
+           "behind the last dot.",
    .example = "omnigate.semaphore = 512",
    .bind = mailbox_bound},
 };

@@ -15,6 +15,7 @@ constexpr option_spec put_options[] = {
 constexpr option_spec get_options[] = {
   {"-o", "FILE", "where to write, - for stdout; default: the last part of the name"},
   {"--range", "FIRST[-LAST]", "only these bytes, both included"},
+  {"--tree", "", "all names below NAME, into the folder given by -o"},
 };
 constexpr option_spec publish_options[] = {
   {"--if-version", "N", "only if the name is at this version"},
@@ -37,7 +38,8 @@ constexpr command table[] = {
    "  ronctl put photo.jpg\n  ronctl put --publish alice/photos ~/photos\n", put_options, 1, many,
    run_put},
   {"get", "NAME|b3:ID", "fetch an object by name or id",
-   "  ronctl get alice/photos/1.jpg\n  ronctl get b3:... -o out.bin --range 0-1023\n", get_options, 1,
+   "  ronctl get alice/photos/1.jpg\n  ronctl get b3:... -o out.bin --range 0-1023\n"
+   "  ronctl get --tree alice/photos -o photos\n", get_options, 1,
    1, run_get},
   {"publish", "NAME b3:ID", "let a name point at an object",
    "  ronctl publish alice/photo b3:...\n  ronctl publish --if-version 7 alice/photo b3:...\n",

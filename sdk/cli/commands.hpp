@@ -23,7 +23,7 @@ struct command {
 /// All commands, in the order of the help.
 std::span<const command> commands();
 
-// -- objects.cpp -----------------------------------------------------------------
+// -- put.cpp, get.cpp -------------------------------------------------------------
 exit_code run_put(const arguments& args, const target& t, format how);
 exit_code run_get(const arguments& args, const target& t, format how);
 

@@ -121,6 +121,13 @@ void session::impl::finish(reason why, bool local, std::uint16_t status, core::b
   want = 0;
 }
 
+std::size_t session::impl::output_stop() const noexcept {
+  // Above all that an honest connection can have queued: DATA stops at output_bytes_max, and each
+  // stream has at most an END and an ERROR. Otherwise two sides that both wait for the other to
+  // read would wait for ever.
+  return 2 * settings.output_bytes_max + lim.max_frame + std::size_t{128} * lim.max_streams;
+}
+
 void session::impl::finish_if_drained() {
   if (!over && (we_drain || peer_drains) && streams.size() == 0)
     finish(reason::none, we_drain, 0);
@@ -158,7 +165,7 @@ std::size_t session::pending_bytes() const noexcept {
 }
 
 bool session::wants_read() const noexcept {
-  return !impl_->over && impl_->out.pending_bytes() < 2 * impl_->settings.output_bytes_max;
+  return !impl_->over && impl_->out.pending_bytes() < impl_->output_stop();
 }
 
 bool session::finished() const noexcept {

@@ -92,10 +92,11 @@ enum class send_status : std::uint8_t {
 /// block (the link reads on where it stopped), a frame that straddles them is used where it lies;
 /// otherwise its bytes are copied into one block that grows as they arrive.
 ///
-/// Memory of a session: at most one partial frame (max_frame); output of `output_bytes_max` plus
-/// one frame of DATA plus answers, for which `wants_read` turns false at twice that; max_streams
-/// streams of about 300 bytes; 1,024 remembered corrs of 24 bytes; events of one slice. Received
-/// frames that the consumer holds are bounded by credit: ack_window a stream and the budget.
+/// Memory of a session (`memory_bytes`): at most one partial frame (max_frame); output, where DATA
+/// stops at `output_bytes_max` and reading (`wants_read`) at twice that plus one frame plus 128
+/// bytes a stream; max_streams streams of about 400 bytes; 1,024 remembered corrs of about 60
+/// bytes; the events of one slice. Received frames that the consumer holds are bounded by credit:
+/// ack_window frames a stream, more only within the receive budget.
 class session {
 public:
   session(oap::role role, session_settings settings);

@@ -100,6 +100,8 @@ struct session::impl {
   void finish(reason why, bool local, std::uint16_t status, core::bytes message = {},
               std::uint32_t retry_after_ms = 0);
   void finish_if_drained();
+  /// Output that stops the reading.
+  std::size_t output_stop() const noexcept;
   void adopt(const agreement& a);
 
   oap::role role;

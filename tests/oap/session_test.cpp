@@ -486,12 +486,12 @@ TEST(OapSession, StopsReadingWhenItsAnswersAreNotTaken) {
   harness h{role::acceptor, {.output_bytes_max = 1'000}};
   h.feed(start_frame_of(1));
   corr_t c = 2;
-  while (h.s.wants_read() && c < 1'000) {
+  while (h.s.wants_read() && c < 10'000) {
     h.s.on_bytes(to_bytes(start_frame_of(c, {.flags = flag::end})), {});
     h.s.cancel(c++);
   }
-  EXPECT_LT(c, 100u);
-  EXPECT_LT(h.s.pending_bytes(), 2'200u);
+  EXPECT_LT(c, 2'000u);
+  EXPECT_LT(h.s.pending_bytes(), 2'000u + 66'560u + 64 * 128u + 200u);
   h.pump();
   EXPECT_TRUE(h.s.wants_read());
 }

@@ -1,0 +1,234 @@
+#include "node/roles.hpp"
+
+#include "core/actor/directory.hpp"
+#include "core/actor/shards.hpp"
+#include "index/index.hpp"
+#include "index/lmdb_store.hpp"
+#include "index/operations.hpp"
+#include "mailbox/operations.hpp"
+#include "omnigate/operations.hpp"
+#include "storage/lmdb_backend.hpp"
+#include "storage/operations.hpp"
+#include "storage/storage.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace ron::node {
+
+namespace {
+
+using core::config::role;
+
+/// Threads that wait for cold pages, and how many reads may wait for them.
+constexpr std::size_t reader_threads = 4;
+constexpr std::size_t reader_bound = 1'024;
+constexpr std::uint32_t lmdb_readers_spare = 16;
+
+int exit_code_of(core::store::open_failure kind) {
+  switch (kind) {
+    case core::store::open_failure::too_new:
+      return exit_configuration;
+    case core::store::open_failure::in_use:
+      return exit_unavailable;
+    case core::store::open_failure::failed:
+      break;
+  }
+  return exit_internal;
+}
+
+std::unexpected<start_failure> store_failure(const char* which,
+                                             const core::store::open_error& e) {
+  return cannot_start(exit_code_of(e.kind), std::string{which} + " store: " + e.message);
+}
+
+/// Makes the folder that the stores lie in; its own parent must exist.
+started<void> make_folder(const std::string& path) {
+  if (path.empty() || ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST)
+    return {};
+  return cannot_start(exit_unavailable, "node.data-dir: cannot make " + path + ": "
+                                          + std::strerror(errno));
+}
+
+bool is_running(const std::string& type) {
+  const auto& all = core::directory::instance();
+  return !all.snapshot([&](const core::actor_record& r) { return type == r.type; }).empty();
+}
+
+} // namespace
+
+roles::roles(core::node_config_ptr config, const core::clock& clock)
+  : config_(std::move(config)), clock_(clock) {
+  // nop
+}
+
+started<std::unique_ptr<roles>> roles::start(caf::actor_system& system,
+                                             core::node_config_ptr config,
+                                             const core::clock& clock, give_up failed) {
+  std::unique_ptr<roles> r{new roles(std::move(config), clock)};
+  if (auto ok = r->open_stores(core::shards::of(system).size()); !ok)
+    return std::unexpected{ok.error()};
+  r->spawn(system, failed);
+  return r;
+}
+
+started<void> roles::open_stores(std::size_t shards) {
+  const auto& c = *config_;
+  const auto readers_max = static_cast<std::uint32_t>(shards) + lmdb_readers_spare;
+  if (auto ok = make_folder(c.node.data_dir); !ok)
+    return ok;
+  if (c.node.roles.has(role::index)) {
+    cache_ = std::make_shared<index::name_cache>(
+      index::cache_limits{c.index.cache_entries, c.index.ttl, c.index.negative_ttl});
+    if (c.index.db.empty()) {
+      names_ = index::make_ram_store({}, clock_);
+    } else {
+      auto db = index::open_lmdb_store({c.index.db, c.lmdb.map_max, readers_max}, clock_);
+      if (!db)
+        return store_failure("index", db.error());
+      names_ = std::move(*db);
+    }
+  }
+  if (c.node.roles.has(role::storage)) {
+    readers_ = std::make_shared<core::helper_pool>("ron-read", reader_threads, reader_bound);
+    if (c.storage.db.empty()) {
+      objects_ = storage::make_ram_backend(c.storage.quota, clock_);
+    } else {
+      storage::lmdb_backend_options o;
+      o.path = c.storage.db;
+      o.map_bytes = c.lmdb.map_max;
+      o.readers_max = readers_max + reader_threads;
+      o.quota = c.storage.quota;
+      o.verified_cache = c.storage.verified_cache;
+      auto db = storage::open_lmdb_backend(o, clock_);
+      if (!db)
+        return store_failure("storage", db.error());
+      objects_ = std::move(*db);
+    }
+  }
+  if (c.node.roles.has(role::mailbox)) {
+    mailbox::mailbox_limits m;
+    m.partitions = c.mailbox.partitions;
+    m.attempts_max = c.mailbox.attempts_max;
+    m.visibility = c.mailbox.visibility;
+    m.dedup_window = c.mailbox.dedup_window;
+    m.waiters_max = c.omnigate.waiters_max;
+    mail_ = std::make_shared<mailbox::mailbox_parts>(m, clock_);
+  }
+  return {};
+}
+
+void roles::spawn(caf::actor_system& system, const give_up& failed) {
+  const auto& permits = config_->omnigate.permits;
+  if (names_) {
+    auto make = [parts = index::index_parts{names_, cache_, &clock_}](const core::replica_place& at) {
+      return core::spawn_at(at, {}, index::make_index, parts);
+    };
+    index_.emplace(core::supervise<index::index_actor>(system, "index", make, failed),
+                   core::semaphore::start(system, "index", permits.index, failed));
+  }
+  if (objects_) {
+    storage::storage_parts parts{objects_, readers_, {}};
+    parts.limits.object_bytes_max = config_->storage.object_bytes_max;
+    auto make = [parts](const core::replica_place& at) {
+      return core::spawn_at(at, {}, storage::make_storage, parts);
+    };
+    storage_.emplace(core::supervise<storage::storage_actor>(system, "storage", make, failed),
+                     core::semaphore::start(system, "storage", permits.storage, failed));
+  }
+  if (mail_) {
+    // A replica passes on what belongs to another shard, so it knows where the others are.
+    core::role_plan plan;
+    plan.name = "mailbox";
+    plan.table = core::role_table::make(system);
+    plan.give_up = failed;
+    plan.make = [parts = mail_, table = plan.table](const core::replica_place& at) {
+      return caf::actor_cast<caf::strong_actor_ptr>(
+        core::spawn_at(at, {}, mailbox::make_mailbox, parts, table));
+    };
+    core::role<mailbox::mailbox_actor> r;
+    r.ref = core::role_ref<mailbox::mailbox_actor>{plan.table};
+    r.supervisor = core::spawn_in(system, {}, core::make_supervisor, std::move(plan));
+    mailbox_.emplace(std::move(r),
+                     core::semaphore::start(system, "mailbox", permits.mailbox, failed));
+  }
+}
+
+std::vector<transport::operation> roles::operations() const {
+  std::vector<transport::operation> rows;
+  auto add = [&rows](std::vector<transport::operation> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(rows));
+  };
+  if (index_)
+    add(index::operations(index_->to(), {config_->index.resolve_budget}));
+  if (storage_)
+    add(storage::operations(storage_->to()));
+  if (mailbox_)
+    add(mailbox::operations(mailbox_->to(), {config_->mailbox.visibility}));
+  if (config_->node.roles.has(role::omnigate)) {
+    omnigate::view_parts parts;
+    if (index_)
+      parts.index = index_->to();
+    if (storage_)
+      parts.storage = storage_->to();
+    if (mailbox_)
+      parts.mailbox = mailbox_->to();
+    add(omnigate::operations(std::move(parts)));
+  }
+  return rows;
+}
+
+std::vector<readiness_key> roles::keys() const {
+  const bool gate = config_->node.roles.has(role::omnigate);
+  std::vector<readiness_key> out;
+  if (index_ || gate)
+    out.push_back({"index", index_ && index_->role.ref.ready(), true});
+  if (storage_ || gate)
+    out.push_back({"storage", storage_ && storage_->role.ref.ready(), true});
+  if (mailbox_ || gate)
+    out.push_back({"mailbox", mailbox_ && mailbox_->role.ref.ready(), true});
+  return out;
+}
+
+double roles::pressure() const {
+  auto share = [](const auto& role) {
+    if (!role)
+      return 0.0;
+    const auto s = role->permits.stats();
+    const double waiting = s.waiters_max == 0 ? 0.0 : static_cast<double>(s.waiting) / s.waiters_max;
+    return waiting;
+  };
+  return std::max({share(index_), share(storage_), share(mailbox_)});
+}
+
+void roles::stop(caf::actor_system&) {
+  auto end = [](auto& role) {
+    if (!role)
+      return;
+    role->permits.stop();
+    caf::anon_send_exit(role->role.supervisor, caf::exit_reason::user_shutdown);
+  };
+  end(mailbox_);
+  end(storage_);
+  end(index_);
+}
+
+bool roles::stopped() const {
+  return !is_running("core.supervisor") && !is_running("index") && !is_running("storage")
+         && !is_running("mailbox");
+}
+
+void roles::close() {
+  if (readers_)
+    readers_->stop();
+  mailbox_.reset();
+  storage_.reset();
+  index_.reset();
+  objects_.reset();
+  names_.reset();
+}
+
+} // namespace ron::node

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "core/actor/downstream.hpp"
+#include "core/actor/helper_pool.hpp"
+#include "core/clock.hpp"
+#include "core/config.hpp"
+#include "index/cache.hpp"
+#include "index/messages.hpp"
+#include "index/store.hpp"
+#include "mailbox/mailbox.hpp"
+#include "node/readiness.hpp"
+#include "node/start_failure.hpp"
+#include "storage/backend.hpp"
+#include "storage/messages.hpp"
+#include "transport/operation.hpp"
+
+#include <caf/fwd.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace ron::node {
+
+/// A role that runs in this process, and the semaphore in front of it.
+template <class Handle>
+struct guarded_role {
+  core::role<Handle> role;
+  core::semaphore permits;
+
+  core::downstream<Handle> to() const { return {role.ref, permits}; }
+};
+
+/// The roles of one process: their stores, their replicas on every shard, the semaphores before
+/// them. A role that is not configured is absent and its downstream answers `degraded`.
+class roles {
+public:
+  /// Called when a role died too often; any shard.
+  using give_up = std::function<void(const std::string&, const caf::error&)>;
+
+  /// Opens the stores and starts what `config` asks for. Failures name the store or the key.
+  static started<std::unique_ptr<roles>> start(caf::actor_system& system,
+                                               core::node_config_ptr config,
+                                               const core::clock& clock, give_up failed);
+
+  /// What the configured roles serve on either wire.
+  std::vector<transport::operation> operations() const;
+  /// A hard readiness key for every configured role and every downstream omnigate needs.
+  std::vector<readiness_key> keys() const;
+  /// The fullest semaphore, 0..1.
+  double pressure() const;
+
+  /// Ends semaphores and replicas; `stopped` turns true when the last actor is gone.
+  void stop(caf::actor_system& system);
+  bool stopped() const;
+  /// After the actors: flushes and closes the stores.
+  void close();
+
+  const std::shared_ptr<index::name_cache>& name_cache() const noexcept { return cache_; }
+  const std::shared_ptr<storage::backend>& objects() const noexcept { return objects_; }
+
+private:
+  roles(core::node_config_ptr config, const core::clock& clock);
+  started<void> open_stores(std::size_t shards);
+  void spawn(caf::actor_system& system, const give_up& failed);
+
+  core::node_config_ptr config_;
+  const core::clock& clock_;
+  std::shared_ptr<index::store> names_;
+  std::shared_ptr<index::name_cache> cache_;
+  std::shared_ptr<storage::backend> objects_;
+  std::shared_ptr<core::helper_pool> readers_;
+  std::shared_ptr<mailbox::mailbox_parts> mail_;
+  std::optional<guarded_role<index::index_actor>> index_;
+  std::optional<guarded_role<storage::storage_actor>> storage_;
+  std::optional<guarded_role<mailbox::mailbox_actor>> mailbox_;
+};
+
+} // namespace ron::node

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/atoms.hpp"
+#include "core/clock.hpp"
 #include "storage/object.hpp"
 #include "storage/stats.hpp"
 
@@ -96,7 +97,9 @@ using storage_actor = caf::typed_actor<
   caf::replies_to<pin_object>::with<object_info>,
   caf::replies_to<unpin_object>::with<object_info>,
   // The whole store, all shards together.
-  caf::replies_to<atom::status>::with<storage_stats>>;
+  caf::replies_to<atom::status>::with<storage_stats>,
+  // INTERNAL: looks for uploads that nobody writes to.
+  caf::reacts_to<atom::tick>>;
 
 } // namespace ron::storage
 

@@ -1,12 +1,9 @@
 #pragma once
 
 #include "core/bytes.hpp"
-#include "core/clock.hpp"
 #include "core/ids.hpp"
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
 
 /// What is said about objects. Pure values; shared by machines, back ends and messages.
 namespace ron::storage {

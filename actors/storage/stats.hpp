@@ -26,6 +26,7 @@ struct storage_stats {
   std::uint64_t reserved = 0;       ///< taken by unfinished uploads
   std::uint64_t quota = 0;          ///< 0 = none
   std::uint64_t puts_open = 0;      ///< unfinished uploads now
+  std::uint64_t pending_bytes = 0;  ///< of uploads, on their way to the disk
   std::uint64_t puts = 0;           ///< finished
   std::uint64_t puts_failed = 0;    ///< refused, aborted or collected
   std::uint64_t reads = 0;          ///< chunks served

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "core/clock.hpp"
+#include "core/error.hpp"
+#include "core/limits.hpp"
+#include "storage/object.hpp"
+#include "storage/put_assembler.hpp"
+#include "storage/stats.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace ron::storage {
+
+/// Called exactly once with the outcome: on any thread, possibly before the call returns. Quick,
+/// never blocks, does not throw.
+template <class T>
+using outcome = std::move_only_function<void(core::result<T>)>;
+
+/// An object on its way in. One thread. Destroying it without a commit throws away what it has
+/// stored; it must not outlive its back end.
+class upload {
+public:
+  virtual ~upload() = default;
+
+  /// Stores the next group. Errors: store_quota, disk_full, busy, degraded; the upload has failed
+  /// then and can only be destroyed.
+  virtual void add(full_group group, outcome<void> then) = 0;
+
+  /// Stores the last group and makes the object known, all or nothing, after every `add` of this
+  /// upload has succeeded. Nothing may be called after it.
+  virtual void commit(finished_upload last, const core::tenant& holder,
+                      outcome<put_result> then) = 0;
+};
+
+/// How busy a back end is.
+struct backend_load {
+  std::uint64_t puts_open = 0;     ///< uploads that are not finished or gone
+  std::uint64_t pending_bytes = 0; ///< added to uploads and not yet stored
+};
+
+/// Where objects are kept. One object serves all shards; every function may be called from any
+/// thread. Reads see every write whose outcome was reported.
+class backend {
+public:
+  virtual ~backend() = default;
+
+  /// Begins an upload. Costs nothing until something is added.
+  virtual std::unique_ptr<upload> begin() = 0;
+
+  /// Errors: not_found, busy, degraded.
+  virtual core::result<object_info> head(const core::cid& c) = 0;
+
+  /// Verified bytes, see `plan_read`. Nothing if they would have to come from a disk, or if the
+  /// store cannot be read right now: then call `read` on a thread that may wait. Errors:
+  /// not_found, range_not_satisfiable, bad_digest.
+  virtual std::optional<core::result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
+                                                      std::uint64_t length_max) = 0;
+  /// The same, waiting if need be. Errors as `try_read`, busy, degraded.
+  virtual core::result<chunk> read(const core::cid& c, std::uint64_t offset,
+                                   std::uint64_t length_max) = 0;
+
+  /// Takes off a tenant's hold, or all holds for the zero tenant; without holds the object is
+  /// gone. Errors: not_found, conflict (pinned), busy, degraded.
+  virtual void del(const core::cid& c, const core::tenant& holder, outcome<void> then) = 0;
+  /// One pin more, or one less. Errors: not_found, busy, degraded.
+  virtual void pin(const core::cid& c, outcome<object_info> then) = 0;
+  virtual void unpin(const core::cid& c, outcome<object_info> then) = 0;
+
+  /// Takes up what was put off because the store was busy. To be called every few seconds.
+  virtual void maintain() = 0;
+
+  /// What decides whether more may come now. A few loads; for every request.
+  virtual backend_load load() const noexcept = 0;
+  /// Everything, for metrics and people; not for every request.
+  virtual storage_stats stats() = 0;
+
+  /// Changes bounds while running.
+  virtual void set_limits(std::uint64_t quota, std::uint64_t verified_cache) = 0;
+};
+
+/// What an object counts against the quota besides its bytes: records, holders, page waste.
+inline constexpr std::uint64_t object_overhead = 512;
+
+/// What an object of `size` bytes counts against the quota.
+constexpr std::uint64_t cost_of(std::uint64_t size) noexcept {
+  return size + object_overhead;
+}
+
+/// Objects in memory, for amnesia: opens no file and forgets everything with the process. Reads
+/// share the stored bytes, which were verified when they came. `quota` 0 = no bound.
+std::unique_ptr<backend> make_ram_backend(std::uint64_t quota, const core::clock& clock);
+
+} // namespace ron::storage

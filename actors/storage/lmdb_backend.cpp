@@ -1,0 +1,342 @@
+#include "storage/lmdb_backend.hpp"
+
+#include "core/store/residency.hpp"
+#include "storage/lmdb_layout.hpp"
+#include "storage/lmdb_upload.hpp"
+#include "storage/read_plan.hpp"
+
+#include <array>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace ron::storage {
+
+namespace {
+
+namespace b3 = core::b3;
+namespace lmdb = core::store;
+using core::ec;
+using core::fail;
+using core::result;
+
+/// A group and the nodes above it, copied out of the map: what is verified is what is served.
+struct group_copy {
+  core::bytes data;
+  b3::tree_path path;
+  std::vector<std::uint8_t> nodes; ///< of the path, in its order; shorter if one is missing
+
+  bool verify(const core::cid& c, std::uint64_t size, std::uint64_t group) const {
+    return b3::verify_group(c.hash, size, group, data.view(), [this](std::uint64_t index) {
+      for (std::size_t i = 0; i < path.size && (i + 1) * b3::node_bytes <= nodes.size(); ++i)
+        if (path.steps[i].index == index)
+          return nodes.data() + i * b3::node_bytes;
+      return static_cast<const std::uint8_t*>(nullptr);
+    });
+  }
+};
+
+enum class patience : bool { none, any };
+
+class lmdb_backend final : public backend {
+public:
+  lmdb_backend(std::unique_ptr<lmdb::environment> env, const lmdb_backend_options& options,
+               const layout::sums& sums, std::uint64_t next_number, const core::clock& clock,
+               lmdb::faults* injected)
+    : env_(std::move(env)),
+      room_(options.quota, sums.bytes),
+      cache_(options.verified_cache),
+      collector_(log_, next_number),
+      parts_{log_, collector_, room_, counters_, cache_, clock},
+      log_(*env_, options.writer, injected) {
+    counters_.objects = sums.objects;
+    counters_.bytes = sums.bytes;
+    collector_.kick();
+  }
+
+  ~lmdb_backend() override { log_.stop(); }
+
+  std::unique_ptr<upload> begin() override { return std::make_unique<lmdb_upload>(parts_); }
+
+  result<object_info> head(const core::cid& c) override {
+    auto view = env_->read();
+    if (!view)
+      return std::unexpected{view.error()};
+    auto r = layout::load(*view, c);
+    if (!r)
+      return std::unexpected{r.error()};
+    return r->info(c);
+  }
+
+  std::optional<result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
+                                        std::uint64_t length_max) override {
+    return attempt(c, offset, length_max, patience::none);
+  }
+
+  result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t length_max) override {
+    return *attempt(c, offset, length_max, patience::any);
+  }
+
+  void del(const core::cid& c, const core::tenant& holder, outcome<void> then) override;
+  void pin(const core::cid& c, outcome<object_info> then) override {
+    change_pins(c, true, std::move(then));
+  }
+  void unpin(const core::cid& c, outcome<object_info> then) override {
+    change_pins(c, false, std::move(then));
+  }
+
+  void maintain() override {
+    env_->clear_stale_readers();
+    collector_.kick();
+  }
+
+  backend_load load() const noexcept override { return counters_.load(); }
+
+  storage_stats stats() override {
+    storage_stats out;
+    counters_.fill(out);
+    out.quota = room_.max();
+    out.reserved = room_.taken() - std::min(room_.taken(), out.bytes);
+    out.cache = cache_.stats();
+    if (auto u = env_->usage())
+      out.map = *u;
+    out.writer = log_.stats();
+    return out;
+  }
+
+  void set_limits(std::uint64_t quota, std::uint64_t verified_cache) override {
+    room_.set_max(quota);
+    cache_.set_max(verified_cache);
+  }
+
+private:
+  std::optional<result<chunk>> attempt(const core::cid& c, std::uint64_t offset,
+                                       std::uint64_t length_max, patience p);
+  /// Nothing if a page of it is not in memory and nobody may wait.
+  std::optional<result<group_copy>> copy_group(const lmdb::read_view& view,
+                                               const layout::record& r, std::uint64_t group,
+                                               patience p);
+  result<chunk> serve(const core::bytes& group, const layout::record& r, const read_plan& plan) {
+    counters::bump(counters_.reads);
+    counters::bump(counters_.bytes_out, plan.length);
+    return chunk{group.slice(plan.skip, plan.length), r.size};
+  }
+  result<chunk> quarantine(const core::cid& c, const layout::record& r, std::uint64_t group);
+  void change_pins(const core::cid& c, bool more, outcome<object_info> then);
+
+  std::unique_ptr<lmdb::environment> env_;
+  budget room_;
+  counters counters_;
+  verified_cache cache_;
+  collector collector_;
+  lmdb_parts parts_;
+  lmdb::writer log_; ///< last: its thread uses all of the above
+};
+
+// -- reading ----------------------------------------------------------------------------------
+
+std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint64_t offset,
+                                                   std::uint64_t length_max, patience p) {
+  layout::record r;
+  read_plan plan;
+  std::optional<result<group_copy>> copy;
+  {
+    auto view = p == patience::any ? env_->wait_and_read() : env_->read();
+    if (!view) {
+      if (p == patience::none && view.error().code == ec::busy)
+        return std::nullopt;
+      return std::unexpected{view.error()};
+    }
+    auto found = layout::load(*view, c);
+    if (!found)
+      return std::unexpected{found.error()};
+    r = *found;
+    auto planned = plan_read(r.size, offset, length_max);
+    if (!planned)
+      return std::unexpected{planned.error()};
+    plan = *planned;
+    if (auto held = cache_.find(r.number, plan.group))
+      return serve(*held, r, plan);
+    copy = copy_group(*view, r, plan.group, p);
+    if (!copy) {
+      counters::bump(counters_.reads_cold);
+      return std::nullopt;
+    }
+  }
+  if (!*copy)
+    return std::unexpected{copy->error()};
+  counters::bump(counters_.verified);
+  if (!(*copy)->verify(c, r.size, plan.group))
+    return quarantine(c, r, plan.group);
+  cache_.put(r.number, plan.group, (*copy)->data);
+  return serve((*copy)->data, r, plan);
+}
+
+std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view& view,
+                                                           const layout::record& r,
+                                                           std::uint64_t group, patience p) {
+  group_copy out;
+  auto data = view.get(layout::chunks, layout::chunk_key(r.number, group));
+  if (!data && data.error().code != ec::not_found)
+    return std::unexpected{data.error()};
+  if (!data || data->size() != b3::group_size(r.size, group))
+    return out; // does not verify
+  if (p == patience::none && !lmdb::resident(*data))
+    return std::nullopt;
+  out.path = b3::path_of(group, b3::group_count(r.size));
+  out.nodes.reserve(out.path.size * b3::node_bytes);
+  constexpr auto no_page = ~std::uint64_t{0};
+  auto at = no_page;
+  core::byte_view page;
+  for (auto step : out.path.view()) {
+    if (auto wanted = step.index / layout::nodes_per_page; wanted != at) {
+      auto v = view.get(layout::outboard, layout::chunk_key(r.number, wanted));
+      if (!v && v.error().code != ec::not_found)
+        return std::unexpected{v.error()};
+      page = v ? *v : core::byte_view{};
+      at = wanted;
+      if (p == patience::none && !lmdb::resident(page))
+        return std::nullopt;
+    }
+    auto offset = step.index % layout::nodes_per_page * b3::node_bytes;
+    if (page.size() < offset + b3::node_bytes)
+      return out; // does not verify
+    auto node = page.subspan(offset, b3::node_bytes);
+    out.nodes.insert(out.nodes.end(), node.begin(), node.end());
+  }
+  out.data = core::bytes::copy(*data);
+  return out;
+}
+
+result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record& r,
+                                       std::uint64_t group) {
+  counters::bump(counters_.corrupt);
+  if (r.state == object_state::complete) {
+    lmdb::write_job job;
+    job.source = r.number;
+    job.bytes = 128;
+    job.frees = true;
+    job.apply = [c, number = r.number](lmdb::transaction& t) -> result<void> {
+      auto now = layout::load(t, c);
+      if (!now || now->number != number || now->state != object_state::complete)
+        return {};
+      now->state = object_state::quarantined;
+      return layout::save(t, c, *now);
+    };
+    job.then = [](const result<void>&) {
+      // nop: the next read of the group tries again
+    };
+    log_.submit(std::move(job));
+  }
+  return fail(ec::bad_digest,
+              "group " + std::to_string(group) + " of " + c.to_text() + " is damaged on disk");
+}
+
+// -- changing ---------------------------------------------------------------------------------
+
+void lmdb_backend::del(const core::cid& c, const core::tenant& holder, outcome<void> then) {
+  auto freed = std::make_shared<std::uint64_t>(0);
+  lmdb::write_job job;
+  job.bytes = 256;
+  job.frees = true;
+  job.apply = [c, holder, freed](lmdb::transaction& t) -> result<void> {
+    *freed = 0;
+    auto r = layout::load(t, c);
+    if (!r)
+      return std::unexpected{r.error()};
+    auto k = layout::holder_key(c, holder);
+    if (!holder.is_zero())
+      if (auto held = t.get(layout::holders, k); !held)
+        return held.error().code == ec::not_found ? fail(ec::not_found, "no such object")
+                                                  : std::unexpected{held.error()};
+    if (r->pins > 0)
+      return fail(ec::conflict, "the object is pinned");
+    if (!holder.is_zero() && r->holders > 1) {
+      --r->holders;
+      auto ok = t.del(layout::holders, k);
+      return ok ? layout::save(t, c, *r) : ok;
+    }
+    *freed = cost_of(r->size);
+    if (auto ok = layout::remove_holders(t, c); !ok)
+      return ok;
+    if (auto ok = t.del(layout::objects, c.view()); !ok)
+      return ok;
+    if (auto ok = t.put(layout::loose, lmdb::key::of(r->number), lmdb::key::of(0u)); !ok)
+      return ok;
+    return layout::add_to_sums(t, ~std::uint64_t{0}, std::uint64_t{0} - *freed);
+  };
+  job.then = [this, freed, then = std::move(then)](result<void> r) mutable {
+    parts_.note(r);
+    if (r && *freed > 0) {
+      room_.give_back(*freed);
+      counters::drop(counters_.objects);
+      counters::drop(counters_.bytes, *freed);
+      collector_.kick();
+    }
+    then(std::move(r));
+  };
+  log_.submit(std::move(job));
+}
+
+void lmdb_backend::change_pins(const core::cid& c, bool more, outcome<object_info> then) {
+  auto info = std::make_shared<object_info>();
+  lmdb::write_job job;
+  job.bytes = 128;
+  job.frees = true;
+  job.apply = [c, more, info](lmdb::transaction& t) -> result<void> {
+    auto r = layout::load(t, c);
+    if (!r)
+      return std::unexpected{r.error()};
+    if (!more && r->pins == 0)
+      return fail(ec::not_found, "the object has no pin");
+    r->pins += more ? 1 : 0xffff'ffff;
+    *info = r->info(c);
+    return layout::save(t, c, *r);
+  };
+  job.then = [this, info, then = std::move(then)](result<void> r) mutable {
+    parts_.note(r);
+    if (r)
+      then(std::move(*info));
+    else
+      then(std::unexpected{std::move(r.error())});
+  };
+  log_.submit(std::move(job));
+}
+
+} // namespace
+
+std::expected<std::unique_ptr<backend>, lmdb::open_error>
+open_lmdb_backend(const lmdb_backend_options& options, const core::clock& clock,
+                  lmdb::faults* injected) {
+  lmdb::environment_options o;
+  o.path = options.path;
+  o.map_bytes = options.map_bytes;
+  o.readers_max = options.readers_max;
+  o.tables = layout::table_names();
+  o.format = layout::format;
+  o.min_reader = layout::min_reader;
+  auto env = lmdb::environment::open(std::move(o));
+  if (!env)
+    return std::unexpected{env.error()};
+  layout::sums sums;
+  std::uint64_t next = 0;
+  {
+    auto failed = [](const core::error& e) {
+      return std::unexpected{lmdb::open_error{lmdb::open_failure::failed, e.message}};
+    };
+    auto view = (*env)->read();
+    if (!view)
+      return failed(view.error());
+    auto s = layout::load_sums(*view);
+    if (!s)
+      return failed(s.error());
+    auto n = layout::next_number(*view);
+    if (!n)
+      return failed(n.error());
+    sums = *s;
+    next = *n;
+  }
+  return std::make_unique<lmdb_backend>(std::move(*env), options, sums, next, clock, injected);
+}
+
+} // namespace ron::storage

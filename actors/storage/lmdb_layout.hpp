@@ -1,0 +1,90 @@
+#pragma once
+
+#include "core/hash.hpp"
+#include "core/store/key.hpp"
+#include "core/store/transaction.hpp"
+#include "storage/object.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// How objects lie in LMDB. Numbers are big-endian.
+///
+/// | table    | key                   | value                                              |
+/// |----------|-----------------------|----------------------------------------------------|
+/// | objects  | cid                   | record: which number, size, state, pins, holders   |
+/// | holders  | cid, tenant           | last PUT, Unix ms u64                              |
+/// | chunks   | number u64, group u32 | bytes of the group                                 |
+/// | outboard | number u64, page u32  | up to 63 nodes of 64 bytes, in the outboard's order |
+/// | loose    | number u64            | nothing: these chunks belong to no record          |
+/// | totals   | "objects", "bytes"    | u64                                                |
+///
+/// An upload's number is loose from its first group to the commit that writes its record; what is
+/// loose at start, or when its upload has gone, is collected.
+namespace ron::storage::layout {
+
+namespace lmdb = core::store;
+
+inline constexpr std::uint32_t format = 1;
+inline constexpr std::uint32_t min_reader = 1;
+
+inline constexpr lmdb::table objects{0};
+inline constexpr lmdb::table holders{1};
+inline constexpr lmdb::table chunks{2};
+inline constexpr lmdb::table outboard{3};
+inline constexpr lmdb::table loose{4};
+inline constexpr lmdb::table totals{5};
+std::vector<std::string> table_names();
+
+/// With LMDB's header a page of nodes fills one page of the file.
+inline constexpr std::uint64_t nodes_per_page = 63;
+inline constexpr std::size_t node_page_bytes = nodes_per_page * core::b3::node_bytes;
+
+/// What is stored under an object's id.
+struct record {
+  std::uint64_t number = 0;
+  std::uint64_t size = 0;
+  object_state state = object_state::complete;
+  std::uint32_t pins = 0;
+  std::uint32_t holders = 0;
+  std::int64_t last_put_ms = 0;
+
+  object_info info(const core::cid& c) const {
+    return {c, size, state, pins, holders, last_put_ms};
+  }
+};
+
+/// Error: not_found; internal for a record that makes no sense.
+core::result<record> load(const lmdb::read_view& view, const core::cid& c);
+core::result<record> load(lmdb::transaction& t, const core::cid& c);
+core::result<void> save(lmdb::transaction& t, const core::cid& c, const record& r);
+
+inline lmdb::key chunk_key(std::uint64_t number, std::uint64_t group) noexcept {
+  return lmdb::key::of(number, static_cast<std::uint32_t>(group));
+}
+inline lmdb::key holder_key(const core::cid& c, const core::tenant& holder) noexcept {
+  lmdb::key k;
+  k.add(c.view()).add(holder.view());
+  return k;
+}
+
+/// Number of objects and bytes stored, kept up to date by every commit.
+struct sums {
+  std::uint64_t objects = 0;
+  std::uint64_t bytes = 0;
+};
+core::result<sums> load_sums(const lmdb::read_view& view);
+/// Adds to the sums; wraps as unsigned numbers do.
+core::result<void> add_to_sums(lmdb::transaction& t, std::uint64_t objects, std::uint64_t bytes);
+
+/// The first number that was never used in this file.
+core::result<std::uint64_t> next_number(const lmdb::read_view& view);
+
+/// Removes up to `max` chunks and outboard pages of a number; true when none is left.
+core::result<bool> remove_some(lmdb::transaction& t, std::uint64_t number, std::size_t max);
+
+/// Removes the holds of an object: one tenant's, or all.
+core::result<void> remove_holders(lmdb::transaction& t, const core::cid& c);
+
+} // namespace ron::storage::layout

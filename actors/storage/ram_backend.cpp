@@ -1,0 +1,246 @@
+#include "storage/backend.hpp"
+#include "storage/budget.hpp"
+#include "storage/counters.hpp"
+#include "storage/read_plan.hpp"
+
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+namespace ron::storage {
+
+namespace {
+
+using core::ec;
+using core::fail;
+using core::result;
+
+/// The bytes of an object. Readers share it, so a delete never waits for them.
+using groups_ptr = std::shared_ptr<const std::vector<core::bytes>>;
+
+struct stored {
+  groups_ptr groups;
+  std::uint64_t size = 0;
+  std::uint32_t pins = 0;
+  std::int64_t last_put_ms = 0;
+  std::unordered_set<core::tenant> holders;
+
+  object_info info(const core::cid& c) const {
+    return {c, size, object_state::complete, pins, static_cast<std::uint32_t>(holders.size()),
+            last_put_ms};
+  }
+};
+
+/// What a further holder of an object counts against the quota.
+constexpr std::uint64_t holder_cost = 64;
+
+class ram_backend final : public backend {
+public:
+  ram_backend(std::uint64_t quota, const core::clock& clock) : clock_(clock), budget_(quota) {}
+
+  std::unique_ptr<upload> begin() override;
+
+  result<object_info> head(const core::cid& c) override {
+    auto& s = stripe_of(c);
+    std::lock_guard guard{s.mutex};
+    auto i = s.objects.find(c);
+    if (i == s.objects.end())
+      return fail(ec::not_found, "no such object");
+    return i->second.info(c);
+  }
+
+  std::optional<result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
+                                        std::uint64_t length_max) override {
+    return read(c, offset, length_max);
+  }
+
+  result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t length_max) override {
+    groups_ptr groups;
+    std::uint64_t size = 0;
+    {
+      auto& s = stripe_of(c);
+      std::lock_guard guard{s.mutex};
+      auto i = s.objects.find(c);
+      if (i == s.objects.end())
+        return fail(ec::not_found, "no such object");
+      groups = i->second.groups;
+      size = i->second.size;
+    }
+    auto plan = plan_read(size, offset, length_max);
+    if (!plan)
+      return std::unexpected{plan.error()};
+    counters::bump(counters_.reads);
+    counters::bump(counters_.bytes_out, plan->length);
+    return chunk{(*groups)[plan->group].slice(plan->skip, plan->length), size};
+  }
+
+  void del(const core::cid& c, const core::tenant& holder, outcome<void> then) override {
+    then(remove(c, holder));
+  }
+
+  void pin(const core::cid& c, outcome<object_info> then) override { then(add_pins(c, true)); }
+  void unpin(const core::cid& c, outcome<object_info> then) override { then(add_pins(c, false)); }
+
+  void maintain() override {
+    // nop
+  }
+
+  backend_load load() const noexcept override { return counters_.load(); }
+
+  storage_stats stats() override {
+    storage_stats out;
+    counters_.fill(out);
+    out.quota = budget_.max();
+    out.reserved = budget_.taken() - std::min(budget_.taken(), out.bytes);
+    return out;
+  }
+
+  void set_limits(std::uint64_t quota, std::uint64_t) override { budget_.set_max(quota); }
+
+private:
+  friend class ram_upload;
+  static constexpr std::size_t stripes = 32;
+
+  struct alignas(64) stripe {
+    std::mutex mutex;
+    std::unordered_map<core::cid, stored> objects;
+  };
+
+  stripe& stripe_of(const core::cid& c) noexcept { return stripes_[c.hash[0] % stripes]; }
+
+  /// Keeps the object, or gives `cost` back if it is there already.
+  result<put_result> keep(const finished_upload& last, groups_ptr groups,
+                          const core::tenant& holder, std::uint64_t cost);
+  result<void> remove(const core::cid& c, const core::tenant& holder);
+  result<object_info> add_pins(const core::cid& c, bool more);
+
+  const core::clock& clock_;
+  budget budget_;
+  counters counters_;
+  std::array<stripe, stripes> stripes_;
+};
+
+class ram_upload final : public upload {
+public:
+  explicit ram_upload(ram_backend& owner) : owner_(owner) {
+    counters::bump(owner_.counters_.puts_open);
+  }
+  ~ram_upload() override {
+    owner_.budget_.give_back(taken_);
+    counters::drop(owner_.counters_.puts_open);
+    if (!committed_)
+      counters::bump(owner_.counters_.puts_failed);
+  }
+
+  void add(full_group group, outcome<void> then) override {
+    if (!take(group.data.size()))
+      return then(full());
+    groups_->push_back(std::move(group.data));
+    then({});
+  }
+
+  void commit(finished_upload last, const core::tenant& holder,
+              outcome<put_result> then) override {
+    if (!take(cost_of(last.last.size())))
+      return then(full());
+    groups_->push_back(last.last);
+    groups_->shrink_to_fit();
+    committed_ = true;
+    then(owner_.keep(last, std::move(groups_), holder, std::exchange(taken_, 0)));
+  }
+
+private:
+  bool take(std::uint64_t n) {
+    if (!owner_.budget_.take(n))
+      return false;
+    taken_ += n;
+    return true;
+  }
+  std::unexpected<core::error> full() const {
+    return fail(ec::store_quota, "the store holds " + std::to_string(owner_.budget_.max())
+                                   + " bytes at most (storage.quota)");
+  }
+
+  ram_backend& owner_;
+  std::shared_ptr<std::vector<core::bytes>> groups_ = std::make_shared<std::vector<core::bytes>>();
+  std::uint64_t taken_ = 0;
+  bool committed_ = false;
+};
+
+std::unique_ptr<upload> ram_backend::begin() {
+  return std::make_unique<ram_upload>(*this);
+}
+
+result<put_result> ram_backend::keep(const finished_upload& last, groups_ptr groups,
+                                     const core::tenant& holder, std::uint64_t cost) {
+  auto& s = stripe_of(last.cid);
+  std::lock_guard guard{s.mutex};
+  auto [i, fresh] = s.objects.try_emplace(last.cid);
+  auto& o = i->second;
+  bool held = o.holders.contains(holder);
+  if (fresh) {
+    o.groups = std::move(groups);
+    o.size = last.size;
+    counters::bump(counters_.objects);
+    counters::bump(counters_.bytes, cost);
+  } else {
+    budget_.give_back(cost);
+    if (!held) {
+      if (!budget_.take(holder_cost))
+        return fail(ec::store_quota, "the store is full (storage.quota)");
+      counters::bump(counters_.bytes, holder_cost);
+    }
+  }
+  o.holders.insert(holder);
+  o.last_put_ms = clock_.wall_ms();
+  counters::bump(counters_.puts);
+  counters::bump(counters_.bytes_in, last.size);
+  return put_result{last.cid, last.size, held};
+}
+
+result<void> ram_backend::remove(const core::cid& c, const core::tenant& holder) {
+  groups_ptr freed; // outside of the lock
+  auto& s = stripe_of(c);
+  std::lock_guard guard{s.mutex};
+  auto i = s.objects.find(c);
+  if (i == s.objects.end() || (!holder.is_zero() && !i->second.holders.contains(holder)))
+    return fail(ec::not_found, "no such object");
+  auto& o = i->second;
+  if (o.pins > 0)
+    return fail(ec::conflict, "the object is pinned");
+  if (!holder.is_zero() && o.holders.size() > 1) {
+    o.holders.erase(holder);
+    budget_.give_back(holder_cost);
+    counters::drop(counters_.bytes, holder_cost);
+    return {};
+  }
+  auto cost = cost_of(o.size) + (o.holders.size() - 1) * holder_cost;
+  freed = std::move(o.groups);
+  s.objects.erase(i);
+  budget_.give_back(cost);
+  counters::drop(counters_.objects);
+  counters::drop(counters_.bytes, cost);
+  return {};
+}
+
+result<object_info> ram_backend::add_pins(const core::cid& c, bool more) {
+  auto& s = stripe_of(c);
+  std::lock_guard guard{s.mutex};
+  auto i = s.objects.find(c);
+  if (i == s.objects.end() || (!more && i->second.pins == 0))
+    return fail(ec::not_found, i == s.objects.end() ? "no such object" : "the object has no pin");
+  i->second.pins += more ? 1 : 0xffff'ffff;
+  return i->second.info(c);
+}
+
+} // namespace
+
+std::unique_ptr<backend> make_ram_backend(std::uint64_t quota, const core::clock& clock) {
+  return std::make_unique<ram_backend>(quota, clock);
+}
+
+} // namespace ron::storage

@@ -1,0 +1,230 @@
+#include "storage/storage.hpp"
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+namespace ron::storage {
+
+namespace {
+
+using core::ec;
+using core::result;
+using core::to_caf;
+
+constexpr std::chrono::milliseconds tick_interval{1'000};
+constexpr std::uint64_t ticks_per_maintenance = 10;
+
+/// Names of uploads are never used again, so that a handle of a replica that has died cannot hit
+/// an upload of its successor.
+std::atomic<std::uint64_t> last_put_id{0};
+
+template <class T>
+caf::result<T> answer(result<T> r) {
+  if (!r)
+    return to_caf(r.error());
+  return std::move(*r);
+}
+
+/// Runs `f` as the actor, on its shard, with an outcome that the back end reports on any thread.
+template <class T, class F>
+outcome<T> at_home(storage_self self, F f) {
+  return [home = &self->home(), run = self->bind(std::move(f))](result<T> r) mutable {
+    if (core::shard::current() == home)
+      return run(std::move(r));
+    home->submit([run = std::move(run), r = std::move(r)]() mutable { run(std::move(r)); });
+  };
+}
+
+template <class T, class Out>
+outcome<T> answer_later(storage_self self, caf::typed_response_promise<Out> promise) {
+  return at_home<T>(self, [promise](result<T> r) mutable {
+    if (!r)
+      promise.deliver(to_caf(r.error()));
+    else if constexpr (std::is_void_v<T>)
+      promise.deliver(Out{});
+    else
+      promise.deliver(std::move(*r));
+  });
+}
+
+core::error gone() {
+  return {ec::timeout, "no such upload: it was idle for too long, or the store restarted"};
+}
+
+// -- uploads ----------------------------------------------------------------------------------
+
+/// True if the caller may send the next piece now.
+bool has_credit(const storage_state& st, const open_upload& p) {
+  if (p.in_flight == 0)
+    return true; // everybody may have one piece on its way
+  return p.in_flight < st.parts.limits.put_window
+         && st.parts.db->load().pending_bytes < st.parts.limits.pending_max;
+}
+
+/// A group of an upload was stored or not.
+void on_stored(storage_self self, std::uint64_t id, std::uint64_t n, const result<void>& r) {
+  auto& st = self->state;
+  auto i = st.puts.find(id);
+  if (i == st.puts.end())
+    return; // committed or gone meanwhile
+  auto& p = i->second;
+  p.in_flight -= n;
+  if (!r && !p.failed)
+    p.failed = r.error();
+  if (!p.waiting.pending())
+    return;
+  if (p.failed) {
+    p.waiting.deliver(to_caf(*p.failed));
+    st.puts.erase(i);
+  } else if (has_credit(st, p)) {
+    p.waiting.deliver(atom::ok_v);
+    p.waiting = {};
+  }
+}
+
+caf::result<put_handle> open(storage_self self, const open_put& o) {
+  auto& st = self->state;
+  if (st.parts.db->load().puts_open >= st.parts.limits.puts_max)
+    return to_caf({ec::busy, "too many open uploads", 1'000});
+  auto id = ++last_put_id;
+  auto [i, fresh] = st.puts.try_emplace(id, st.parts.limits.object_bytes_max, o,
+                                        st.parts.db->begin());
+  i->second.last_used = self->clock().now();
+  return put_handle{id};
+}
+
+/// Ends an upload with an error for its caller.
+template <class T>
+caf::result<T> end_put(storage_state& st, std::uint64_t id, core::error why) {
+  st.puts.erase(id);
+  return to_caf(why);
+}
+
+caf::result<atom::ok> write(storage_self self, const put_write& w) {
+  auto& st = self->state;
+  auto i = st.puts.find(w.id);
+  if (i == st.puts.end())
+    return to_caf(gone());
+  auto& p = i->second;
+  if (p.waiting.pending()) {
+    p.waiting.deliver(to_caf({ec::bad_request, "the upload was ended by its next piece"}));
+    return end_put<atom::ok>(st, w.id, {ec::bad_request, "a piece before the credit for it"});
+  }
+  p.last_used = self->clock().now();
+  if (!p.failed)
+    if (auto ok = p.assembler.add(w.data.view()); !ok)
+      p.failed = ok.error();
+  while (!p.failed) {
+    auto group = p.assembler.next();
+    if (!group)
+      break;
+    auto n = group->data.size();
+    p.in_flight += n;
+    p.to->add(std::move(*group), at_home<void>(self, [self, id = w.id, n](const result<void>& r) {
+                on_stored(self, id, n, r);
+              }));
+  }
+  if (p.failed)
+    return end_put<atom::ok>(st, w.id, *p.failed);
+  if (has_credit(st, p))
+    return atom::ok_v;
+  p.waiting = self->make_response_promise<atom::ok>();
+  return p.waiting;
+}
+
+caf::result<put_result> commit(storage_self self, std::uint64_t id) {
+  auto& st = self->state;
+  auto taken = st.puts.extract(id);
+  if (taken.empty())
+    return to_caf(gone());
+  auto& p = taken.mapped();
+  if (p.waiting.pending()) {
+    p.waiting.deliver(to_caf({ec::bad_request, "the upload was ended by its commit"}));
+    return to_caf({ec::bad_request, "a commit before the credit for the last piece"});
+  }
+  if (p.failed)
+    return to_caf(*p.failed);
+  auto last = p.assembler.finish();
+  if (p.expected && *p.expected != last.cid)
+    return to_caf({ec::digest_mismatch, "the bytes hash to " + last.cid.to_text()});
+  auto promise = self->make_response_promise<put_result>();
+  p.to->commit(std::move(last), p.holder, answer_later<put_result>(self, promise));
+  return promise;
+}
+
+/// Collects uploads whose callers have gone or are too slow.
+void tick(storage_self self) {
+  auto& st = self->state;
+  auto now = self->clock().now();
+  std::erase_if(st.puts, [&](auto& entry) {
+    auto& p = entry.second;
+    // Who waits for credit is not idle: the store is slow.
+    bool idle = !p.waiting.pending() && now - p.last_used >= st.parts.limits.put_idle;
+    if (!idle && now < p.deadline)
+      return false;
+    if (p.waiting.pending())
+      p.waiting.deliver(to_caf({ec::timeout, "the upload took too long"}));
+    return true;
+  });
+  if (++st.ticks % ticks_per_maintenance == 0 && self->home().index() == 0)
+    st.parts.db->maintain();
+  self->delayed_send(self, tick_interval, atom::tick_v);
+}
+
+// -- reads ------------------------------------------------------------------------------------
+
+caf::result<chunk> read(storage_self self, const read_object& q) {
+  auto& parts = self->state.parts;
+  if (auto now = parts.db->try_read(q.cid, q.offset, q.length_max))
+    return answer(std::move(*now));
+  auto promise = self->make_response_promise<chunk>();
+  bool taken = parts.readers->run(
+    self->home(), [db = parts.db, q] { return db->read(q.cid, q.offset, q.length_max); },
+    self->bind([promise](result<chunk> r) mutable {
+      if (r)
+        promise.deliver(std::move(*r));
+      else
+        promise.deliver(to_caf(r.error()));
+    }));
+  if (!taken)
+    promise.deliver(to_caf({ec::busy, "too many reads wait for the disk", 100}));
+  return promise;
+}
+
+} // namespace
+
+storage_actor::behavior_type make_storage(storage_self self, storage_parts parts) {
+  self->state.parts = std::move(parts);
+  self->delayed_send(self, tick_interval, atom::tick_v);
+  return {
+    [self](const open_put& o) { return open(self, o); },
+    [self](const put_write& w) { return write(self, w); },
+    [self](const put_commit& c) { return commit(self, c.id); },
+    [self](const put_abort& a) {
+      self->state.puts.erase(a.id);
+      return atom::ok_v;
+    },
+    [self](const head_object& q) { return answer(self->state.parts.db->head(q.cid)); },
+    [self](const read_object& q) { return read(self, q); },
+    [self](const del_object& d) -> caf::result<atom::ok> {
+      auto promise = self->make_response_promise<atom::ok>();
+      self->state.parts.db->del(d.cid, d.tenant, answer_later<void>(self, promise));
+      return promise;
+    },
+    [self](const pin_object& q) -> caf::result<object_info> {
+      auto promise = self->make_response_promise<object_info>();
+      self->state.parts.db->pin(q.cid, answer_later<object_info>(self, promise));
+      return promise;
+    },
+    [self](const unpin_object& q) -> caf::result<object_info> {
+      auto promise = self->make_response_promise<object_info>();
+      self->state.parts.db->unpin(q.cid, answer_later<object_info>(self, promise));
+      return promise;
+    },
+    [self](atom::status) { return self->state.parts.db->stats(); },
+    [self](atom::tick) { tick(self); },
+  };
+}
+
+} // namespace ron::storage

@@ -1,0 +1,229 @@
+#include "storage_fixture.hpp"
+
+#include <thread>
+
+namespace {
+
+using namespace ron::test;
+
+struct ram {
+  static std::unique_ptr<backend> open(const temporary_folder&, std::uint64_t quota,
+                                       const core::clock& clock) {
+    return make_ram_backend(quota, clock);
+  }
+};
+struct lmdb {
+  static std::unique_ptr<backend> open(const temporary_folder& folder, std::uint64_t quota,
+                                       const core::clock& clock) {
+    auto options = lmdb_options(folder);
+    options.quota = quota;
+    return open_lmdb(options, clock);
+  }
+};
+
+/// What holds for every back end.
+template <class Maker>
+struct Backend : ::testing::Test {
+  void open(std::uint64_t quota) {
+    db.reset();
+    db = Maker::open(folder, quota, clock);
+  }
+  Backend() { open(0); }
+
+  temporary_folder folder;
+  core::manual_clock clock;
+  std::unique_ptr<backend> db;
+};
+
+using makers = ::testing::Types<ram, lmdb>;
+struct names {
+  template <class T>
+  static std::string GetName(int) {
+    return std::is_same_v<T, ram> ? "Ram" : "Lmdb";
+  }
+};
+TYPED_TEST_SUITE(Backend, makers, names);
+
+TYPED_TEST(Backend, GivesBackWhatItWasGiven) {
+  auto& db = *this->db;
+  for (std::size_t n : {std::size_t{0}, std::size_t{1}, std::size_t{1'000}, b3::group_bytes - 1,
+                        b3::group_bytes, b3::group_bytes + 1, 3 * b3::group_bytes,
+                        65 * b3::group_bytes + 7}) {
+    auto data = noise(n, n + 1);
+    auto r = put(db, data);
+    ASSERT_TRUE(r) << n << ' ' << r.error().message;
+    EXPECT_EQ(r->cid, b3::cid_of(data));
+    EXPECT_EQ(r->size, n);
+    EXPECT_FALSE(r->existed);
+    auto info = db.head(r->cid);
+    ASSERT_TRUE(info);
+    EXPECT_EQ(info->size, n);
+    EXPECT_EQ(info->state, object_state::complete);
+    EXPECT_EQ(info->holders, 1u);
+    EXPECT_EQ(info->last_put_ms, this->clock.wall_ms());
+    auto back = get(db, r->cid, 0, n);
+    ASSERT_TRUE(back) << n << ' ' << back.error().message;
+    EXPECT_TRUE(*back == data) << n;
+  }
+  auto empty = db.read(b3::cid_of({}), 0, 10);
+  ASSERT_TRUE(empty);
+  EXPECT_TRUE(empty->data.empty());
+  EXPECT_EQ(db.stats().objects, 8u);
+}
+
+TYPED_TEST(Backend, EveryRangeEqualsTheSource) {
+  constexpr std::uint64_t seed = 4'711;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  auto& db = *this->db;
+  auto data = noise((5u << 20) + 12'345, seed);
+  auto r = put(db, data);
+  ASSERT_TRUE(r);
+  std::mt19937_64 rng{seed};
+  for (int i = 0; i < 2'000; ++i) {
+    auto from = rng() % data.size();
+    auto to = std::min<std::uint64_t>(data.size(), from + 1 + rng() % (rng() % 8 ? 70'000 : 400'000));
+    auto part = get(db, r->cid, from, to);
+    ASSERT_TRUE(part) << part.error().message;
+    ASSERT_TRUE(std::equal(part->begin(), part->end(), data.begin() + static_cast<long>(from),
+                           data.begin() + static_cast<long>(to)))
+      << from << ".." << to;
+  }
+  EXPECT_EQ(db.read(r->cid, data.size(), 1).error().code, ec::range_not_satisfiable);
+  EXPECT_EQ(db.read(r->cid, 0, 0).error().code, ec::bad_request);
+  EXPECT_EQ(db.stats().corrupt, 0u);
+}
+
+TYPED_TEST(Backend, ReadsHotBytesWithoutWaiting) {
+  auto& db = *this->db;
+  auto data = noise(300'000, 1);
+  auto r = put(db, data);
+  ASSERT_TRUE(r);
+  auto now = db.try_read(r->cid, 70'000, 1'000);
+  ASSERT_TRUE(now) << "just written: in memory";
+  ASSERT_TRUE(*now);
+  EXPECT_EQ((*now)->object_size, data.size());
+  EXPECT_EQ((*now)->data.size(), 1'000u);
+  EXPECT_EQ(std::memcmp((*now)->data.data(), data.data() + 70'000, 1'000), 0);
+  auto missing = db.try_read({}, 0, 1);
+  ASSERT_TRUE(missing);
+  EXPECT_EQ(missing->error().code, ec::not_found);
+}
+
+TYPED_TEST(Backend, StoresIdenticalObjectsOncePerNodeNotPerTenant) {
+  auto& db = *this->db;
+  auto data = noise(200'000, 1);
+  ASSERT_TRUE(put(db, data, tenant_of(1)));
+  auto once = db.stats().bytes;
+  auto again = put(db, data, tenant_of(1));
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->existed);
+  auto other = put(db, data, tenant_of(2));
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(other->existed) << "new to this tenant";
+  EXPECT_EQ(db.stats().objects, 1u);
+  EXPECT_LT(db.stats().bytes, once + 200);
+  EXPECT_EQ(db.head(other->cid)->holders, 2u);
+  EXPECT_TRUE(eventually([&] { return db.stats().reserved == 0; }));
+}
+
+TYPED_TEST(Backend, DeletesWithTheLastHolder) {
+  auto& db = *this->db;
+  auto data = noise(200'000, 1);
+  auto c = put(db, data, tenant_of(1))->cid;
+  ASSERT_TRUE(put(db, data, tenant_of(2)));
+  EXPECT_EQ(del(db, c, tenant_of(3)).error().code, ec::not_found) << "does not hold it";
+  EXPECT_TRUE(del(db, c, tenant_of(1)));
+  EXPECT_EQ(del(db, c, tenant_of(1)).error().code, ec::not_found);
+  EXPECT_TRUE(get(db, c, 0, data.size()));
+  EXPECT_TRUE(del(db, c, tenant_of(2)));
+  EXPECT_EQ(db.head(c).error().code, ec::not_found);
+  EXPECT_EQ(db.read(c, 0, 1).error().code, ec::not_found);
+  EXPECT_EQ(db.stats().bytes, 0u);
+  EXPECT_EQ(db.stats().objects, 0u);
+  ASSERT_TRUE(put(db, data, tenant_of(1)));
+  ASSERT_TRUE(put(db, data, tenant_of(2)));
+  EXPECT_TRUE(del(db, c, {})) << "the operator takes off all holds";
+  EXPECT_EQ(db.head(c).error().code, ec::not_found);
+  EXPECT_EQ(db.stats().bytes, 0u);
+}
+
+TYPED_TEST(Backend, PinnedObjectsStay) {
+  auto& db = *this->db;
+  auto c = put(db, noise(10, 1))->cid;
+  EXPECT_EQ(pin(db, c)->pins, 1u);
+  EXPECT_EQ(pin(db, c)->pins, 2u);
+  EXPECT_EQ(del(db, c).error().code, ec::conflict);
+  EXPECT_EQ(unpin(db, c)->pins, 1u);
+  EXPECT_EQ(del(db, c, {}).error().code, ec::conflict) << "not even the operator";
+  EXPECT_EQ(unpin(db, c)->pins, 0u);
+  EXPECT_EQ(unpin(db, c).error().code, ec::not_found);
+  EXPECT_TRUE(del(db, c));
+  EXPECT_EQ(pin(db, c).error().code, ec::not_found);
+}
+
+TYPED_TEST(Backend, RefusesAboveTheQuotaAndFreesWithTheUpload) {
+  this->open(1u << 20);
+  auto& db = *this->db;
+  auto first = noise(700'000, 1);
+  auto c = put(db, first);
+  ASSERT_TRUE(c);
+  auto taken = db.stats().bytes;
+  EXPECT_GE(taken, first.size());
+  auto refused = put(db, noise(700'000, 2));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ec::store_quota);
+  EXPECT_EQ(put(db, noise(400'000, 3)).error().code, ec::store_quota) << "in the last group";
+  EXPECT_EQ(db.stats().bytes, taken);
+  EXPECT_TRUE(eventually([&] { return db.stats().puts_failed == 2 && db.stats().reserved == 0; }));
+  EXPECT_TRUE(get(db, c->cid, 0, first.size())) << "what is there stays";
+  ASSERT_TRUE(del(db, c->cid));
+  EXPECT_TRUE(put(db, noise(700'000, 2)));
+}
+
+TYPED_TEST(Backend, AnAbortedUploadLeavesNothing) {
+  auto& db = *this->db;
+  {
+    auto data = noise(10 * b3::group_bytes, 1);
+    put_assembler a{data.size()};
+    ASSERT_TRUE(a.add(data));
+    auto to = db.begin();
+    while (auto g = a.next())
+      ASSERT_TRUE(wait_for<void>([&](auto then) { to->add(std::move(*g), std::move(then)); }));
+    EXPECT_EQ(db.stats().puts_open, 1u);
+    EXPECT_EQ(db.stats().reserved, 9 * b3::group_bytes);
+    EXPECT_EQ(db.load().puts_open, 1u);
+  }
+  EXPECT_TRUE(eventually([&] { return db.stats().puts_open == 0; }));
+  auto s = db.stats();
+  EXPECT_EQ(s.puts_failed, 1u);
+  EXPECT_EQ(s.reserved, 0u);
+  EXPECT_EQ(s.objects, 0u);
+  EXPECT_EQ(s.pending_bytes, 0u);
+}
+
+TYPED_TEST(Backend, ServesManyThreads) {
+  auto& db = *this->db;
+  std::vector<byte_vector> data;
+  for (std::size_t i = 0; i < 6; ++i)
+    data.push_back(noise(90'000 * (i + 1), i));
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      auto holder = tenant_of(static_cast<std::uint8_t>(t + 1));
+      for (std::size_t round = 0; round < 12; ++round) {
+        const auto& mine = data[(t + round) % data.size()];
+        auto r = put(db, mine, holder);
+        auto back = r ? get(db, r->cid, 0, mine.size()) : fail(ec::internal, "");
+        if (!back || *back != mine || !del(db, r->cid, holder))
+          ++wrong;
+      }
+    });
+  for (auto& t : threads)
+    t.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(db.stats().objects, 0u);
+  EXPECT_EQ(db.stats().bytes, 0u);
+}
+
+} // namespace

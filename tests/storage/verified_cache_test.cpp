@@ -1,0 +1,100 @@
+#include "storage/budget.hpp"
+#include "storage/verified_cache.hpp"
+#include "storage_fixture.hpp"
+
+#include <thread>
+
+namespace {
+
+using namespace ron::test;
+using ron::core::bytes;
+
+TEST(VerifiedCache, FindsWhatItHoldsAndCounts) {
+  verified_cache cache{8u << 20};
+  auto data = bytes::copy(noise(1'000, 1));
+  EXPECT_FALSE(cache.find(1, 0));
+  cache.put(1, 0, data);
+  cache.put(1, 0, data);
+  auto found = cache.find(1, 0);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->data(), data.data()) << "shared, not copied";
+  EXPECT_FALSE(cache.find(1, 1));
+  EXPECT_FALSE(cache.find(2, 0));
+  auto s = cache.stats();
+  EXPECT_EQ(s.hits, 1u);
+  EXPECT_EQ(s.misses, 3u);
+  EXPECT_EQ(s.groups, 1u);
+}
+
+TEST(VerifiedCache, NeverExceedsItsBound) {
+  constexpr std::uint64_t bound = 1u << 20;
+  verified_cache cache{bound};
+  auto data = bytes::copy(noise(20'000, 1));
+  for (std::uint64_t i = 0; i < 1'000; ++i) {
+    cache.put(i, i % 7, data);
+    ASSERT_LE(cache.stats().bytes, bound);
+  }
+  EXPECT_GT(cache.stats().evicted, 900u);
+  cache.put(5'000, 0, bytes::copy(noise(bound / 8, 2)));
+  EXPECT_FALSE(cache.find(5'000, 0)) << "larger than a stripe's share";
+  cache.set_max(0);
+  EXPECT_EQ(cache.stats().bytes, 0u);
+  cache.put(1, 1, data);
+  EXPECT_EQ(cache.stats().groups, 0u) << "off";
+}
+
+TEST(VerifiedCache, ForgetsTheLeastRecentlyUsedFirst) {
+  verified_cache cache{8 * 100'000};
+  auto data = bytes::copy(noise(10'000, 1));
+  cache.put(1, 0, data);
+  for (std::uint64_t i = 2; i < 300; ++i) {
+    cache.put(i, 0, data);
+    ASSERT_TRUE(cache.find(1, 0)) << "used all the time";
+  }
+  EXPECT_FALSE(cache.find(2, 0));
+}
+
+TEST(VerifiedCache, ServesManyThreads) {
+  verified_cache cache{1u << 20};
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      std::mt19937_64 rng{static_cast<std::uint64_t>(t)};
+      for (int i = 0; i < 5'000; ++i) {
+        auto n = rng() % 100;
+        if (auto found = cache.find(n, 0)) {
+          if (found->size() != 100 * n + 1)
+            ++wrong;
+        } else {
+          cache.put(n, 0, bytes::copy(byte_vector(100 * n + 1)));
+        }
+      }
+    });
+  for (auto& t : threads)
+    t.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Budget, TakesUpToItsBoundFromManyThreads) {
+  budget b{1'000};
+  EXPECT_FALSE(b.take(1'001));
+  EXPECT_FALSE(b.take(~0ull));
+  std::atomic<std::uint64_t> taken{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 1'000; ++i)
+        if (b.take(3))
+          taken += 3;
+    });
+  for (auto& t : threads)
+    t.join();
+  EXPECT_EQ(taken, 999u);
+  EXPECT_EQ(b.taken(), 999u);
+  b.give_back(999);
+  b.set_max(0);
+  EXPECT_TRUE(b.take(1ull << 50)) << "no bound";
+}
+
+} // namespace

@@ -66,14 +66,14 @@ private:
     x_->read_body([me = shared_from_this()](result<transport::body_chunk> piece) {
       if (!piece)
         return me->give_up(std::move(piece.error()));
-      me->push(std::move(*piece));
+      me->push(*piece);
     });
   }
 
-  void push(transport::body_chunk piece) {
+  void push(const transport::body_chunk& piece) {
     if (piece.data.empty())
       return piece.last ? commit() : pull();
-    storage_.call(x_->self(), step_deadline(x_), put_write{id_, std::move(piece.data)})
+    storage_.call(x_->self(), step_deadline(x_), put_write{id_, piece.data})
       .then(
         [me = shared_from_this(), last = piece.last](atom::ok) {
           last ? me->commit() : me->pull();

@@ -193,6 +193,11 @@ std::vector<readiness_key> roles::keys() const {
   return out;
 }
 
+bool roles::runs(std::string_view name) const {
+  return (name == "index" && index_) || (name == "storage" && storage_)
+         || (name == "mailbox" && mailbox_);
+}
+
 double roles::pressure() const {
   auto share = [](const auto& role) {
     if (!role)

@@ -48,6 +48,8 @@ public:
   std::vector<transport::operation> operations() const;
   /// A hard readiness key for every configured role and every downstream omnigate needs.
   std::vector<readiness_key> keys() const;
+  /// True if the role of this name runs in this process.
+  bool runs(std::string_view name) const;
   /// The fullest semaphore, 0..1.
   double pressure() const;
 

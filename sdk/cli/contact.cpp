@@ -25,11 +25,11 @@ using core::result;
 namespace {
 
 constexpr option_spec common[] = {
-  {"--node", "HOST:PORT", "the node's OAP address (RON_NODE, default 127.0.0.1:9443)"},
-  {"--admin", "HOST:PORT", "its admin address (RON_ADMIN, default 127.0.0.1:9600)"},
+  {"--node", "HOST:PORT", "the node's OAP address (RONCTL_NODE, default 127.0.0.1:9443)"},
+  {"--admin", "HOST:PORT", "its admin address (RONCTL_ADMIN, default 127.0.0.1:9600)"},
   {"--pin", "SHA256", "trust the node whose certificate has this digest"},
   {"--ca", "FILE", "trust nodes with a certificate under these roots"},
-  {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RON_CAP)"},
+  {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RONCTL_CAP)"},
   {"--timeout", "MS", "of a request, default 5000"},
   {"-o", "table|json", "how to print, default table"},
   {"--help", "", "explain the command"},
@@ -96,8 +96,8 @@ result<std::string> token_of(const arguments& args) {
       return fail(ec::bad_request, "--cap: cannot read " + file);
     return decode_token(text.str(), file);
   }
-  if (auto text = environment("RON_CAP"); !text.empty())
-    return decode_token(text, "RON_CAP");
+  if (auto text = environment("RONCTL_CAP"); !text.empty())
+    return decode_token(text, "RONCTL_CAP");
   return std::string{};
 }
 
@@ -118,9 +118,9 @@ result<target> target_of(const arguments& args) {
     out = *a;
     return {};
   };
-  if (auto ok = take("--node", "RON_NODE", t.node); !ok)
+  if (auto ok = take("--node", "RONCTL_NODE", t.node); !ok)
     return std::unexpected{ok.error()};
-  if (auto ok = take("--admin", "RON_ADMIN", t.admin); !ok)
+  if (auto ok = take("--admin", "RONCTL_ADMIN", t.admin); !ok)
     return std::unexpected{ok.error()};
   t.pin = args.get("--pin");
   t.ca_file = args.get("--ca");

@@ -9,14 +9,14 @@
 
 namespace ron::cli {
 
-/// Where the node is and how to be let in; from the options every command has and RON_NODE,
-/// RON_ADMIN, RON_CAP in the environment.
+/// Where the node is and how to be let in; from the options every command has and RONCTL_NODE,
+/// RONCTL_ADMIN, RONCTL_CAP in the environment.
 struct target {
   address node{"127.0.0.1", 9443};
   address admin{"127.0.0.1", 9600};
   std::string pin;
   std::string ca_file;
-  std::string token;      ///< binary; from --cap FILE or RON_CAP, never from the command line
+  std::string token;      ///< binary; from --cap FILE or RONCTL_CAP, never from the command line
   sdk::milliseconds timeout{5'000};
 };
 

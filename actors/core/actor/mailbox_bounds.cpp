@@ -30,6 +30,11 @@ table& current() {
   return t;
 }
 
+std::uint32_t& fallback() {
+  static std::uint32_t n = limits::mailbox_bound_default;
+  return n;
+}
+
 } // namespace
 
 std::uint32_t of(std::string_view type) noexcept {
@@ -37,14 +42,19 @@ std::uint32_t of(std::string_view type) noexcept {
   auto found = t.find(type);
   if (found == t.end())
     found = t.find(type.substr(type.rfind('.') + 1));
-  return found == t.end() ? limits::mailbox_bound_default : found->second;
+  return found == t.end() ? fallback() : found->second;
 }
 
 void set(std::string_view type, std::uint32_t bound) {
   current().insert_or_assign(std::string{type}, std::clamp(bound, 1u, limits::mailbox_bound_max));
 }
 
+void set_fallback(std::uint32_t bound) noexcept {
+  fallback() = std::clamp(bound, 1u, limits::mailbox_bound_max);
+}
+
 void reset() noexcept {
+  fallback() = limits::mailbox_bound_default;
   current() = defaults();
 }
 

@@ -17,6 +17,10 @@ std::uint32_t of(std::string_view type) noexcept;
 /// changes a live one. Call before the first actor is spawned: not synchronised with `of`.
 void set(std::string_view type, std::uint32_t bound);
 
+/// The bound of types that nobody has said anything about (key `mailbox-bounds.default`), clamped
+/// as by `set`. Same rule about when.
+void set_fallback(std::uint32_t bound) noexcept;
+
 /// Forgets all overrides; for tests.
 void reset() noexcept;
 

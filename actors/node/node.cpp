@@ -1,0 +1,335 @@
+#include "node/node.hpp"
+
+#include "core/actor/directory.hpp"
+#include "core/actor/mailbox_bounds.hpp"
+#include "core/actor/shards.hpp"
+#include "core/actor/shutdown.hpp"
+#include "core/base64.hpp"
+#include "core/hash.hpp"
+#include "core/json.hpp"
+#include "core/log.hpp"
+#include "core/metrics.hpp"
+#include "inspect/actors.hpp"
+#include "node/monitor.hpp"
+#include "node/operations.hpp"
+#include "node/operator_socket.hpp"
+#include "node/roles.hpp"
+#include "node/servers.hpp"
+#include "node/signals.hpp"
+#include "omnigate/gate.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+
+namespace ron::node {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::chrono::hours token_life{1};
+constexpr milliseconds step_poll{5};       ///< how often a running stop is looked at
+constexpr milliseconds actors_grace{5'000}; ///< to end actors that have nothing to finish
+constexpr milliseconds ready_grace{10'000}; ///< for roles to come up
+
+omnigate::gate_limits gate_limits_of(const core::node_config& c) {
+  omnigate::gate_limits l;
+  l.inflight_max = c.omnigate.inflight_max;
+  l.waiters_max = c.omnigate.waiters_max;
+  l.instance = {c.omnigate.rate, c.omnigate.burst};
+  l.tenant = {c.omnigate.rate_tenant, 2 * c.omnigate.rate_tenant};
+  l.address = {c.omnigate.rate_address, 2 * c.omnigate.rate_address};
+  l.public_read = c.omnigate.public_read;
+  return l;
+}
+
+/// Everything that lives as long as the node, in the order in which it is built.
+class running_node {
+public:
+  explicit running_node(core::node_config_ptr config)
+    : config_(std::move(config)),
+      process_(registry_),
+      state_(std::make_shared<status>(clock_)),
+      capability_(std::make_shared<omnigate::operator_capability>()),
+      gate_(gate_limits_of(*config_), capability_, clock_),
+      admin_gate_({.instance = {}, .tenant = {}, .address = {}}, capability_, clock_),
+      dropped_(registry_, core::metrics::kind::counter, "bus_overflow_dropped_total",
+               "Messages dropped at the bound of a mailbox",
+               [] { return static_cast<double>(core::bus_overflow_dropped_total()); }) {
+    core::configure_actors(actors_config_);
+    actors_config_.set("scheduler.max-threads", std::size_t{config_->node.shards});
+    actors_config_.set("scheduler.max-throughput", std::size_t{config_->scheduler.max_throughput});
+    system_.emplace(actors_config_);
+  }
+
+  started<void> start();
+  /// True when every configured role answers.
+  bool roles_are_up() const;
+  void print_ready_line() const;
+  /// The ordered stop; `signals` may hurry it. Returns the exit code.
+  int stop(signals& from);
+
+  bool stop_was_asked() const noexcept { return stop_asked_ || failed_; }
+  bool failed() const noexcept { return failed_; }
+
+private:
+  server_parts parts_of_servers();
+  started<void> start_operator_socket();
+  void start_monitor();
+  std::string first_contact() const;
+  std::vector<core::shutdown_step> stop_steps();
+
+  core::node_config_ptr config_;
+  core::system_clock clock_;
+  core::metrics::registry registry_;
+  core::metrics::process_metrics process_;
+  std::shared_ptr<status> state_;
+  std::shared_ptr<omnigate::operator_capability> capability_;
+  omnigate::gate gate_;
+  omnigate::gate admin_gate_;
+  core::metrics::callback dropped_;
+  caf::actor_system_config actors_config_;
+  std::optional<caf::actor_system> system_; ///< the shards run from here on
+  std::unique_ptr<roles> roles_;
+  std::unique_ptr<servers> servers_;
+  std::vector<std::unique_ptr<core::metrics::callback>> gauges_;
+  caf::actor operator_socket_;
+  monitor_actor monitor_;
+  std::atomic<bool> stop_asked_{false};
+  std::atomic<bool> failed_{false};
+};
+
+// -- start -----------------------------------------------------------------------
+
+started<void> running_node::start() {
+  auto give_up = [this](const std::string& name, const caf::error& last) {
+    core::log::error("node", "a role died too often; the node stops",
+                     {{"role", name}, {"last", core::to_error(last).message}});
+    failed_ = true;
+  };
+  auto r = roles::start(*system_, config_, clock_, give_up);
+  if (!r)
+    return std::unexpected{r.error()};
+  roles_ = std::move(*r);
+  auto s = servers::start(parts_of_servers());
+  if (!s)
+    return std::unexpected{s.error()};
+  servers_ = std::move(*s);
+  if (auto ok = start_operator_socket(); !ok)
+    return ok;
+  start_monitor();
+  return {};
+}
+
+server_parts running_node::parts_of_servers() {
+  operations_parts ops;
+  ops.state = state_;
+  ops.metrics = &registry_;
+  ops.drain = [this] { stop_asked_ = true; };
+  server_parts p;
+  p.on = &core::shards::of(*system_);
+  p.config = config_;
+  p.gate = &gate_;
+  p.admin_gate = &admin_gate_;
+  p.clock = &clock_;
+  p.metrics = &registry_;
+  p.public_rows = public_operations(ops);
+  p.admin_rows = admin_operations(ops);
+  for (auto& row : roles_->operations())
+    p.public_rows.push_back(std::move(row));
+  for (auto& row : inspect::operations())
+    p.admin_rows.push_back(std::move(row));
+  return p;
+}
+
+std::string running_node::first_contact() const {
+  const auto token = capability_->mint(clock_.wall_ms(), token_life);
+  const core::json line{
+    {"cert_sha256", servers_->cert_sha256()},
+    {"token", core::base64url_encode(
+                {reinterpret_cast<const std::uint8_t*>(token.data()), token.size()})}};
+  return core::dump_json(line);
+}
+
+started<void> running_node::start_operator_socket() {
+  if (!config_->caps.operator_socket)
+    return {};
+  auto fd = open_operator_socket(servers_->admin_port());
+  if (!fd)
+    return cannot_start(exit_unavailable, fd.error().message);
+  operator_socket_ = core::spawn_on(core::shards::of(*system_).at(0), {}, make_operator_socket,
+                                    *fd, [this] { return first_contact(); });
+  return {};
+}
+
+void running_node::start_monitor() {
+  monitor_parts p;
+  p.state = state_;
+  p.clock = &clock_;
+  p.keys = [this] { return roles_->keys(); };
+  p.pressure = [this] {
+    return std::max({gate_.pressure(), roles_->pressure(), servers_->pressure()});
+  };
+  p.take_shed = [this] { return gate_.take_shed(); };
+  p.changed = [this](readiness now) { gate_.degrade(now == readiness::degraded); };
+  p.every_second = [this] {
+    registry_.tick(clock_.now());
+    core::log::report_suppressed();
+  };
+  monitor_ = core::spawn_in(*system_, {}, make_monitor, std::move(p));
+}
+
+bool running_node::roles_are_up() const {
+  if (!config_->node.roles.has(core::config::role::omnigate))
+    return state_->get().state != readiness::unready;
+  // An omnigate without its downstreams is up but not ready: /readyz says what is missing.
+  for (const auto& key : roles_->keys())
+    if (!key.ok && roles_->runs(key.name))
+      return false;
+  return true;
+}
+
+void running_node::print_ready_line() const {
+  const core::json line{{"ready", true},
+                        {"pid", ::getpid()},
+                        {"endpoints", servers_->endpoints()},
+                        {"cert_sha256", servers_->cert_sha256()}};
+  std::puts(core::dump_json(line).c_str());
+  std::fflush(stdout);
+  if (::isatty(STDERR_FILENO) == 0)
+    return;
+  const auto port = std::to_string(servers_->admin_port());
+  const auto flags = port == "9600" ? std::string{} : " --admin 127.0.0.1:" + port;
+  std::fprintf(stderr,
+               "ready. Try, in another terminal:\n"
+               "  ./dev exec build/release/bin/ronctl put README.md%s\n"
+               "  ./dev exec build/release/bin/ronctl actors%s\n"
+               "Ctrl-C stops the node.\n",
+               flags.c_str(), flags.c_str());
+}
+
+// -- stop ------------------------------------------------------------------------
+
+std::vector<core::shutdown_step> running_node::stop_steps() {
+  auto no_actor = [](const char* type) {
+    return core::directory::instance()
+      .snapshot([type](const core::actor_record& r) { return std::string_view{r.type} == type; })
+      .empty();
+  };
+  std::vector<core::shutdown_step> steps;
+  steps.push_back({.name = "readiness off",
+                   .start = [this] {
+                     gate_.drain();
+                     caf::anon_send(monitor_, atom::drain_v);
+                   },
+                   .done = [this] { return state_->get().state == readiness::unready; },
+                   .grace = actors_grace,
+                   .cut = {}});
+  steps.push_back({.name = "stop accepting",
+                   .start = [this] { servers_->stop_accepting(); },
+                   .done = {},
+                   .grace = {},
+                   .cut = {}});
+  steps.push_back({.name = "drain connections",
+                   .start = [this] { servers_->drain(false); },
+                   .done = [this] { return servers_->open_connections() == 0; },
+                   .grace = config_->node.drain_timeout,
+                   .cut = [this] { servers_->cut(); }});
+  steps.push_back({.name = "stop roles",
+                   .start = [this] { roles_->stop(*system_); },
+                   .done = [this] { return roles_->stopped(); },
+                   .grace = actors_grace,
+                   .cut = {}});
+  steps.push_back({.name = "stop admin",
+                   .start = [this] {
+                     servers_->stop_admin();
+                     if (operator_socket_)
+                       caf::anon_send(operator_socket_, atom::stop_v);
+                     caf::anon_send_exit(monitor_, caf::exit_reason::user_shutdown);
+                     operator_socket_ = nullptr;
+                     monitor_ = nullptr;
+                   },
+                   .done = [no_actor] {
+                     return no_actor("node.monitor") && no_actor("node.operator")
+                            && no_actor("http.connection");
+                   },
+                   .grace = actors_grace,
+                   .cut = {}});
+  return steps;
+}
+
+int running_node::stop(signals& from) {
+  core::shutdown steps{stop_steps()};
+  steps.begin(clock_.now());
+  while (!steps.advance(clock_.now()))
+    if (from.wait(step_poll)) {
+      core::log::warn("node", "told twice; the node ends now",
+                      {{"waiting_for", steps.waiting_for()}});
+      std::_Exit(exit_cut_short);
+    }
+  for (const auto& step : steps.report())
+    if (step.was_cut)
+      core::log::warn("node", "a step of the stop was cut",
+                      {{"step", step.name}, {"took", step.took}});
+  if (core::directory::instance().size() > 0) {
+    // Whoever is left would keep the actor system from ending: say who, and do not wait.
+    for (const auto& r : core::directory::instance().snapshot())
+      core::log::error("node", "actor outlived the stop", {{"type", r.type}, {"id", r.id}});
+    roles_->close();
+    std::_Exit(exit_cut_short);
+  }
+  gauges_.clear();
+  servers_.reset();
+  roles_->close();
+  roles_.reset();
+  system_.reset();
+  core::log::report_suppressed();
+  if (failed_)
+    return exit_internal;
+  return steps.anything_cut() ? exit_cut_short : 0;
+}
+
+core::log::options log_options(const core::config::log_section& c) {
+  core::log::options o;
+  o.least = c.level;
+  o.format = c.format;
+  o.levels = {c.levels.begin(), c.levels.end()};
+  return o;
+}
+
+} // namespace
+
+int run(const core::config::command& command) {
+  const auto& config = command.config;
+  core::log::configure(log_options(config->log));
+  if (!core::b3::self_test()) {
+    core::log::error("node", "the BLAKE3 library does not hash as it should");
+    return exit_internal;
+  }
+  core::mailbox_bounds::set_fallback(config->mailbox_bounds.fallback);
+  for (const auto& [type, bound] : config->mailbox_bounds.bounds)
+    core::mailbox_bounds::set(type, bound);
+
+  signals from; // before the first thread, so that all of them inherit the mask
+  running_node node{config};
+  if (auto ok = node.start(); !ok) {
+    std::fprintf(stderr, "ron-node: %s\n", ok.error().message.c_str());
+    std::fflush(stderr);
+    std::_Exit(ok.error().exit_code); // nothing was acknowledged, nothing is worth an orderly end
+  }
+  const auto ready_by = std::chrono::steady_clock::now() + ready_grace;
+  while (!node.roles_are_up() && !node.stop_was_asked()
+         && std::chrono::steady_clock::now() < ready_by)
+    if (from.wait(milliseconds{1}))
+      return node.stop(from);
+  node.print_ready_line();
+  while (!node.stop_was_asked() && !from.wait(milliseconds{100})) {
+    // waiting for a signal, /admin/drain or a role that gives up
+  }
+  core::log::info("node", "stopping");
+  return node.stop(from);
+}
+
+} // namespace ron::node

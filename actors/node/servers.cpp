@@ -1,0 +1,261 @@
+#include "node/servers.hpp"
+
+#include "core/actor/directory.hpp"
+#include "core/crypto/tls_context.hpp"
+#include "core/crypto/tls_session.hpp"
+#include "core/json.hpp"
+#include "core/log.hpp"
+#include "transport/tcp/tcp_link.hpp"
+#include "transport/tls/tls_link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ron::node {
+
+using core::config::host_port;
+using transport::accepted;
+using transport::entrance;
+using transport::wire;
+
+namespace {
+
+/// Connections by type of actor; what a drain speaks to.
+bool is_connection(const core::actor_record& r) {
+  const std::string_view type = r.type;
+  return type == "http.connection" || type == "oap.connection";
+}
+
+int exit_code_of(core::ec code) {
+  return code == core::ec::internal ? exit_internal : exit_unavailable;
+}
+
+/// A link that holds its place in the connection budget for as long as it lives.
+transport::link_ptr holding(transport::link_ptr link, transport::connection_slot slot) {
+  auto both = std::make_shared<std::pair<transport::link_ptr, transport::connection_slot>>(
+    std::move(link), std::move(slot));
+  return {both, both->first.get()};
+}
+
+http::http_settings http_settings_of(const core::node_config& c) {
+  http::http_settings s;
+  s.connection.head.bytes_max = c.http.header_bytes_max;
+  s.connection.header_timeout = c.http.header_timeout;
+  s.connection.idle_timeout = c.transport.idle_timeout;
+  s.connection.answer_timeout = c.omnigate.request_timeout;
+  s.connection.body_rate_min = c.http.body_rate_min;
+  s.connection.answer_rate_min = c.http.answer_rate_min;
+  s.inflate.ratio_max = c.inflate.ratio_max;
+  s.inflate.bytes_max = c.inflate.bytes_max;
+  s.json_bytes_max = c.omnigate.body_bytes_max;
+  return s;
+}
+
+transport::socket_options socket_options_of(const core::node_config& c) {
+  transport::socket_options o;
+  o.nodelay = c.transport.nodelay;
+  o.buffer_bytes = c.transport.tcp_buffer;
+  return o;
+}
+
+/// Makes HTTP connections over what `link` makes of an accepted socket.
+transport::connection_factory http_factory(http::http_service_ptr service, wire via) {
+  return [service = std::move(service), via](caf::local_actor*, accepted a) {
+    http::open_http_connection(
+      *core::shard::current(), service, via,
+      [a = std::move(a)](boost::asio::io_context& io, transport::link_owner owner) mutable {
+        return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
+                       std::move(a.slot));
+      });
+  };
+}
+
+transport::connection_factory https_factory(http::http_service_ptr service,
+                                            std::vector<core::crypto::tls_context> contexts) {
+  return [service = std::move(service),
+          contexts = std::move(contexts)](caf::local_actor*, accepted a) {
+    auto& here = *core::shard::current();
+    auto session = core::crypto::tls_session::accept(contexts[here.index()]);
+    if (!session) {
+      core::log::warn("node", "no TLS session for a connection",
+                      {{"reason", session.error().message}});
+      return;
+    }
+    http::open_http_connection(
+      here, service, wire::https,
+      [a = std::move(a), s = std::move(*session)](boost::asio::io_context& io,
+                                                  transport::link_owner owner) mutable {
+        return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text,
+                                                std::move(s), owner),
+                       std::move(a.slot));
+      });
+  };
+}
+
+} // namespace
+
+servers::servers(server_parts parts) : parts_(std::move(parts)) {
+  // nop
+}
+
+started<std::unique_ptr<servers>> servers::start(server_parts parts) {
+  std::unique_ptr<servers> s{new servers(std::move(parts))};
+  const auto& c = *s->parts_.config;
+  s->budget_ = std::make_shared<transport::connection_budget>(c.transport.connections_max,
+                                                             c.transport.per_peer_max);
+  s->socket_metrics_ = std::make_shared<transport::socket_metrics>(*s->parts_.metrics);
+  s->tickets_ = std::make_shared<core::crypto::ticket_keys>();
+  s->public_http_ = std::make_shared<http::http_service>(
+    transport::operation_table{s->parts_.public_rows}, *s->parts_.gate, *s->parts_.clock,
+    *s->parts_.metrics, http_settings_of(c));
+  s->admin_http_ = std::make_shared<http::http_service>(
+    transport::operation_table{s->parts_.admin_rows}, *s->parts_.admin_gate, *s->parts_.clock,
+    *s->parts_.metrics, http_settings_of(c));
+  auto ok = s->load_identity();
+  if (ok)
+    ok = s->open_admin();
+  if (ok)
+    ok = s->open_http(c.http.address, wire::http, "http.address");
+  if (ok)
+    ok = s->open_http(c.http.tls_address, wire::https, "http.tls-address");
+  if (!ok)
+    return std::unexpected{ok.error()};
+  return s;
+}
+
+started<void> servers::load_identity() {
+  const auto& t = parts_.config->transport;
+  auto made = t.cert.empty() ? core::crypto::identity::make_development()
+                             : core::crypto::identity::load(t.cert, t.key);
+  if (!made)
+    return cannot_start(exit_configuration, "transport.cert: " + made.error().message);
+  identity_ = std::move(*made);
+  return {};
+}
+
+core::result<std::vector<core::crypto::tls_context>>
+servers::contexts(const std::string& alpn) const {
+  core::crypto::tls_server_options o;
+  o.certificate = identity_;
+  o.tickets = tickets_;
+  o.alpn = {alpn};
+  o.pq = parts_.config->transport.pq;
+  o.client_ca = parts_.config->transport.client_ca;
+  std::vector<core::crypto::tls_context> out;
+  for (std::size_t i = 0; i < parts_.on->size(); ++i) {
+    auto one = core::crypto::tls_context::make_server(o);
+    if (!one)
+      return std::unexpected{one.error()};
+    out.push_back(std::move(*one));
+  }
+  return out;
+}
+
+started<void> servers::listen(const host_port& where, entrance label, const char* key,
+                              const transport::connection_factory& make) {
+  transport::listener_settings s;
+  s.label = label;
+  s.budget = budget_;
+  s.metrics = socket_metrics_;
+  auto opened = transport::start_listeners(*parts_.on, where, socket_options_of(*parts_.config),
+                                           s, make);
+  if (!opened)
+    return cannot_start(exit_code_of(opened.error().code),
+                        std::string{key} + ": " + opened.error().message);
+  public_listeners_.push_back(std::move(*opened));
+  return {};
+}
+
+started<void> servers::open_http(const std::optional<host_port>& where, wire via,
+                                 const char* key) {
+  if (!where)
+    return {};
+  const bool tls = via == wire::https;
+  transport::connection_factory make;
+  if (tls) {
+    auto c = contexts("http/1.1");
+    if (!c)
+      return cannot_start(exit_configuration, "transport: " + c.error().message);
+    make = https_factory(public_http_, std::move(*c));
+  } else {
+    make = http_factory(public_http_, via);
+  }
+  if (auto ok = listen(*where, tls ? entrance::https : entrance::http, key, make); !ok)
+    return ok;
+  (tls ? https_ : http_) = public_listeners_.back().address.to_string();
+  return {};
+}
+
+started<void> servers::open_admin() {
+  transport::listener_settings s;
+  s.label = entrance::http;
+  s.metrics = socket_metrics_;
+  // A budget of its own: whoever debugs a full node must get in.
+  constexpr std::uint32_t admin_connections_max = 64;
+  s.budget = std::make_shared<transport::connection_budget>(admin_connections_max,
+                                                            admin_connections_max);
+  auto opened = transport::start_listeners(*parts_.on, parts_.config->admin.address,
+                                           socket_options_of(*parts_.config), s,
+                                           http_factory(admin_http_, wire::http));
+  if (!opened)
+    return cannot_start(exit_code_of(opened.error().code),
+                        "admin.address: " + opened.error().message);
+  admin_listeners_ = std::move(*opened);
+  admin_ = admin_listeners_->address.to_string();
+  admin_port_ = admin_listeners_->address.port;
+  return {};
+}
+
+void servers::stop_accepting() {
+  for (const auto& l : public_listeners_)
+    l.stop();
+}
+
+void servers::stop_admin() {
+  admin_listeners_->stop();
+  drain(true);
+}
+
+void servers::drain(bool admin_too) {
+  auto& all = core::directory::instance();
+  for (const auto& r : all.snapshot(is_connection))
+    if (admin_too || !is_admin(r.parent))
+      if (auto who = all.find(r.id))
+        caf::anon_send(caf::actor_cast<caf::actor>(who), atom::drain_v);
+}
+
+void servers::cut() {
+  auto& all = core::directory::instance();
+  for (const auto& r : all.snapshot(is_connection))
+    if (!is_admin(r.parent))
+      if (auto who = all.find(r.id))
+        caf::anon_send_exit(caf::actor_cast<caf::actor>(who), caf::exit_reason::user_shutdown);
+}
+
+std::size_t servers::open_connections() const {
+  const auto all = core::directory::instance().snapshot(is_connection);
+  return static_cast<std::size_t>(
+    std::ranges::count_if(all, [this](const auto& r) { return !is_admin(r.parent); }));
+}
+
+bool servers::is_admin(std::uint64_t listener) const {
+  return std::ranges::any_of(admin_listeners_->actors,
+                             [listener](const auto& a) { return a.id() == listener; });
+}
+
+core::json servers::endpoints() const {
+  auto shown = [](const std::string& address) {
+    return address.empty() ? core::json(nullptr) : core::json(address);
+  };
+  return {{"http", shown(http_)},
+          {"https", shown(https_)},
+          {"oap_tls", shown(oap_tls_)},
+          {"admin", shown(admin_)}};
+}
+
+double servers::pressure() const noexcept {
+  const auto max = parts_.config->transport.connections_max;
+  return max == 0 ? 0.0 : static_cast<double>(budget_->connections()) / max;
+}
+
+} // namespace ron::node

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "core/actor/shards.hpp"
+#include "core/clock.hpp"
+#include "core/config.hpp"
+#include "core/crypto/identity.hpp"
+#include "core/crypto/tickets.hpp"
+#include "core/crypto/tls_context.hpp"
+#include "core/json_fwd.hpp"
+#include "core/metrics.hpp"
+#include "node/start_failure.hpp"
+#include "transport/connection_budget.hpp"
+#include "transport/http/http_service.hpp"
+#include "transport/listener.hpp"
+#include "transport/operation.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ron::node {
+
+/// What all listeners share.
+struct server_parts {
+  core::shards* on = nullptr;
+  core::node_config_ptr config;
+  transport::gate* gate = nullptr;         ///< for everybody
+  transport::gate* admin_gate = nullptr;   ///< for the admin listener
+  const core::clock* clock = nullptr;
+  core::metrics::registry* metrics = nullptr;
+  std::vector<transport::operation> public_rows;
+  std::vector<transport::operation> admin_rows;
+};
+
+/// The listeners of the node and the certificate they show.
+class servers {
+public:
+  /// Loads or makes the certificate, binds every configured address. On failure nothing listens.
+  static started<std::unique_ptr<servers>> start(server_parts parts);
+
+  /// Takes no more connections on the public addresses; the admin listener stays.
+  void stop_accepting();
+  /// Tells every open connection to finish what runs and end. The admin ones only when asked.
+  void drain(bool admin_too);
+  /// Ends the admin listener too.
+  void stop_admin();
+  /// Connections that are still open, without those of the admin listener.
+  std::size_t open_connections() const;
+  /// Ends what is left.
+  void cut();
+
+  /// `{"http","https","oap_tls","admin"}` with the real ports; what is off is null.
+  core::json endpoints() const;
+  std::uint16_t admin_port() const noexcept { return admin_port_; }
+  const std::string& cert_sha256() const noexcept { return identity_->cert_sha256(); }
+  double pressure() const noexcept;
+
+private:
+  explicit servers(server_parts parts);
+  started<void> load_identity();
+  started<void> open_http(const std::optional<core::config::host_port>& where,
+                          transport::wire via, const char* key);
+  started<void> open_admin();
+  started<void> listen(const core::config::host_port& where, transport::entrance label,
+                       const char* key, const transport::connection_factory& make);
+  core::result<std::vector<core::crypto::tls_context>> contexts(const std::string& alpn) const;
+  /// True if the connection was let in by the admin listener.
+  bool is_admin(std::uint64_t listener) const;
+
+  server_parts parts_;
+  core::crypto::identity_ptr identity_;
+  core::crypto::ticket_keys_ptr tickets_;
+  transport::connection_budget_ptr budget_;
+  std::shared_ptr<transport::socket_metrics> socket_metrics_;
+  http::http_service_ptr public_http_;
+  http::http_service_ptr admin_http_;
+  std::vector<transport::listeners> public_listeners_;
+  std::optional<transport::listeners> admin_listeners_;
+  std::string http_, https_, oap_tls_, admin_;
+  std::uint16_t admin_port_ = 0;
+};
+
+} // namespace ron::node

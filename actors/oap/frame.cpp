@@ -19,30 +19,6 @@ std::string_view text(core::byte_view v) noexcept {
 
 } // namespace
 
-data_fields read_data(const frame_view& f) noexcept {
-  data_fields out;
-  auto body = f.body();
-  if (!f.ext()) {
-    out.bytes = body;
-    return out;
-  }
-  const auto* p = body.data();
-  out.raw_len = load_be<std::uint32_t>(p + 4);
-  out.seq = load_be<std::uint64_t>(p + 8);
-  std::size_t at = ext_bytes;
-  if (p[0] & xflag::obj) {
-    out.obj = p + at;
-    at += ext_obj_bytes;
-  }
-  if (p[0] & xflag::total) {
-    out.has_total = true;
-    out.total = load_be<std::uint64_t>(p + at);
-    at += ext_total_bytes;
-  }
-  out.bytes = body.subspan(at);
-  return out;
-}
-
 start_fields read_start(const frame_view& f) noexcept {
   start_fields out;
   auto body = f.body();
@@ -59,11 +35,6 @@ start_fields read_start(const frame_view& f) noexcept {
   out.name = text(body.subspan(ext_bytes, name_len));
   out.args = body.subspan(ext_bytes + name_len);
   return out;
-}
-
-ack_fields read_ack(const frame_view& f) noexcept {
-  const auto* p = f.body().data();
-  return {load_be<std::uint64_t>(p), load_be<std::uint32_t>(p + 8)};
 }
 
 error_fields read_error(const frame_view& f) noexcept {

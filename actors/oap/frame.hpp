@@ -135,7 +135,29 @@ struct data_fields {
   std::uint64_t total = 0;               ///< length of the whole object, if `has_total`
   core::byte_view bytes{};
 };
-data_fields read_data(const frame_view& f) noexcept;
+inline data_fields read_data(const frame_view& f) noexcept {
+  data_fields out;
+  auto body = f.body();
+  if (!f.ext()) {
+    out.bytes = body;
+    return out;
+  }
+  const auto* p = body.data();
+  out.raw_len = load_be<std::uint32_t>(p + 4);
+  out.seq = load_be<std::uint64_t>(p + 8);
+  std::size_t at = ext_bytes;
+  if (p[0] & xflag::obj) {
+    out.obj = p + at;
+    at += ext_obj_bytes;
+  }
+  if (p[0] & xflag::total) {
+    out.has_total = true;
+    out.total = load_be<std::uint64_t>(p + at);
+    at += ext_total_bytes;
+  }
+  out.bytes = body.subspan(at);
+  return out;
+}
 
 /// The fields of START.
 struct start_fields {
@@ -153,7 +175,10 @@ struct ack_fields {
   std::uint64_t up_to = 0;
   std::uint32_t window = 0;
 };
-ack_fields read_ack(const frame_view& f) noexcept;
+inline ack_fields read_ack(const frame_view& f) noexcept {
+  const auto* p = f.body().data();
+  return {load_be<std::uint64_t>(p), load_be<std::uint32_t>(p + 8)};
+}
 
 /// The fields of ERROR. Without extension block `message` is the JSON error object as it came.
 struct error_fields {

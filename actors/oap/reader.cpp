@@ -17,7 +17,7 @@ consteval std::uint8_t refuse(reason r) {
   return static_cast<std::uint8_t>(refused | static_cast<std::uint16_t>(r));
 }
 
-consteval std::uint8_t is(kind k) {
+constexpr std::uint8_t is(kind k) {
   return static_cast<std::uint8_t>(k);
 }
 
@@ -177,57 +177,93 @@ reason check_body(kind k, const std::uint8_t* p, std::size_t n, bool x, bool com
 
 } // namespace
 
-read_result next(core::byte_view in, const reader_limits& limits) noexcept {
-  const auto* p = in.data();
-  if (in.size() < 4)
-    return need(4);
-  auto len = load_be<std::uint32_t>(p);
-  if (len > limits.max_frame)
-    return rejected(reason::oversize);
-  if (len < header_bytes)
-    return rejected(reason::bad_length);
-  if (in.size() < header_bytes)
-    return need(header_bytes);
+namespace {
 
+// Version, reserved flags and capability, when a look at all of them says that one is unusual.
+reason check_fixed(const std::uint8_t* p, std::uint32_t len, const reader_limits& limits) noexcept {
   if (load_be<std::uint16_t>(p + off::ver) != wire_version)
-    return rejected(reason::bad_version);
+    return reason::bad_version;
   unsigned flags = load_be<std::uint16_t>(p + off::flags);
   if (flags & ~unsigned{flag::known})
-    return rejected(reason::bad_flags);
+    return reason::bad_flags;
   std::uint32_t cap_len = load_be<std::uint16_t>(p + off::cap_len);
-  if (cap_len != 0) {
-    if (!(flags & flag::start))
-      return rejected(reason::cap_on_non_start);
-    if (header_bytes + cap_len > len || cap_len > limits.max_cap)
-      return rejected(reason::cap_bounds);
-  }
+  if (cap_len == 0)
+    return reason::none;
+  if (!(flags & flag::start))
+    return reason::cap_on_non_start;
+  bool fits = header_bytes + cap_len <= len && cap_len <= limits.max_cap;
+  return fits ? reason::none : reason::cap_bounds;
+}
 
-  unsigned code = load_be<std::uint16_t>(p + off::code);
-  unsigned app = load_be<std::uint16_t>(p + off::app);
-  unsigned status = code & 0x7fff;
-  unsigned index = flags | (app != 0 ? 256u : 0u) | (status >= status_error_min ? 512u : 0u);
+// Every kind but DATA and END, and those when they are not as usual.
+read_result next_other(core::byte_view in, std::uint32_t len, unsigned index, unsigned code,
+                       unsigned app, const reader_limits& limits) noexcept {
+  const auto* p = in.data();
+  unsigned flags = index & 255;
   auto entry = kinds[index];
   if (entry & refused)
     return rejected(static_cast<reason>(entry & 0x7f));
   auto k = static_cast<kind>(entry);
   bool comp = (flags & flag::comp) != 0;
   if (k == kind::ack) {
-    if (status != opcode_ack)
+    if ((code & 0x7fff) != opcode_ack)
       return rejected(reason::unknown_envelope);
     if (comp)
       return rejected(reason::bad_comp, k);
   }
-
   auto corr = load_be<corr_t>(p + off::corr);
   if (auto why = check_header(k, flags, code, app, corr, limits); why != reason::none)
     return rejected(why, k);
   if (in.size() < len)
     return need(len);
-  std::size_t at = header_bytes + cap_len;
+  std::size_t at = header_bytes + load_be<std::uint16_t>(p + off::cap_len);
   auto why = check_body(k, p + at, len - at, (code & code_ext) != 0, comp);
   if (why != reason::none)
     return rejected(why, k, info(why).scope == scope::stream ? len : 0);
   return {read_status::frame, k, reason::none, len};
+}
+
+} // namespace
+
+read_result next(core::byte_view in, const reader_limits& limits) noexcept {
+  const auto* p = in.data();
+  if (in.size() < 4) [[unlikely]]
+    return need(4);
+  auto len = load_be<std::uint32_t>(p);
+  if (len > limits.max_frame || len < header_bytes) [[unlikely]]
+    return rejected(len < header_bytes ? reason::bad_length : reason::oversize);
+  if (in.size() < header_bytes) [[unlikely]]
+    return need(header_bytes);
+
+  // ver, flags, code and app in one load; the upper 24 bits are 0x000100 in every legal frame.
+  auto head = load_be<std::uint64_t>(p + off::ver);
+  auto cap_len = load_be<std::uint16_t>(p + off::cap_len);
+  if ((head >> 40) != 0x100 || cap_len != 0) [[unlikely]]
+    if (auto why = check_fixed(p, len, limits); why != reason::none)
+      return rejected(why);
+
+  auto code = static_cast<unsigned>(head >> 16) & 0xffff;
+  auto app = static_cast<unsigned>(head) & 0xffff;
+  auto status = code & 0x7fff;
+  auto index = (static_cast<unsigned>(head >> 32) & 255) | (app != 0 ? 256u : 0u)
+               | (status >= status_error_min ? 512u : 0u);
+
+  // DATA and END that are complete, with block and without COMP: nearly all frames there are.
+  auto entry = kinds[index];
+  bool usual = (entry == is(kind::data) || entry == is(kind::end)) && (code & code_ext)
+               && !(index & flag::comp) && in.size() >= len && len >= header_bytes + ext_bytes;
+  if (usual) [[likely]] {
+    const auto* ext = p + header_bytes;
+    auto word = load_be<std::uint32_t>(ext);
+    bool bad = load_be<corr_t>(p + off::corr) == 0 || ((index & flag::req) && status != 0)
+               || word != data_words[ext[0] & 3] || len - header_bytes < ext[1];
+    if (bad) [[unlikely]]
+      return rejected(reason::bad_ext, static_cast<kind>(entry));
+    if (load_be<std::uint32_t>(ext + 4) != 0) [[unlikely]]
+      return rejected(reason::bad_comp, static_cast<kind>(entry));
+    return {read_status::frame, static_cast<kind>(entry), reason::none, len};
+  }
+  return next_other(in, len, index, code, app, limits);
 }
 
 } // namespace ron::oap

@@ -12,7 +12,6 @@ using core::ec;
 using core::result;
 using core::to_caf;
 
-constexpr std::chrono::milliseconds tick_interval{1'000};
 constexpr std::uint64_t ticks_per_maintenance = 10;
 
 /// Names of uploads are never used again, so that a handle of a replica that has died cannot hit
@@ -169,7 +168,7 @@ void tick(storage_self self) {
   });
   if (++st.ticks % ticks_per_maintenance == 0 && self->home().index() == 0)
     st.parts.db->maintain();
-  self->delayed_send(self, tick_interval, atom::tick_v);
+  self->delayed_send(self, st.parts.limits.tick, atom::tick_v);
 }
 
 // -- reads ------------------------------------------------------------------------------------
@@ -196,7 +195,7 @@ caf::result<chunk> read(storage_self self, const read_object& q) {
 
 storage_actor::behavior_type make_storage(storage_self self, storage_parts parts) {
   self->state.parts = std::move(parts);
-  self->delayed_send(self, tick_interval, atom::tick_v);
+  self->delayed_send(self, self->state.parts.limits.tick, atom::tick_v);
   return {
     [self](const open_put& o) { return open(self, o); },
     [self](const put_write& w) { return write(self, w); },

@@ -20,6 +20,7 @@ struct storage_limits {
   std::uint64_t object_bytes_max = core::limits::object_bytes_max_default;
   std::uint32_t puts_max = 256;             ///< open uploads, all shards together
   std::chrono::milliseconds put_idle{30'000}; ///< an upload that is not written to is collected
+  std::chrono::milliseconds tick{1'000};      ///< how often uploads are looked at
   /// Bytes of one upload on their way to the disk before its next credit waits ...
   std::uint64_t put_window = 4u << 20;
   /// ... and of all uploads together; beyond it an upload has one piece on its way.

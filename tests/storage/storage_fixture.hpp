@@ -4,6 +4,7 @@
 #include "storage/backend.hpp"
 #include "storage/lmdb_backend.hpp"
 #include "storage/put_assembler.hpp"
+#include "support/eventually.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,6 @@
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <stdlib.h>
@@ -98,18 +98,6 @@ inline result<object_info> pin(backend& db, const core::cid& c) {
 }
 inline result<object_info> unpin(backend& db, const core::cid& c) {
   return wait_for<object_info>([&](auto then) { db.unpin(c, std::move(then)); });
-}
-
-/// Looks every millisecond until `condition()` is true; false after 20 s.
-template <class Condition>
-bool eventually(Condition condition) {
-  auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline)
-      return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
 }
 
 /// A folder that goes with the test.

@@ -8,6 +8,7 @@
 #include "core/actor/actor.hpp"
 #include "core/actor/directory.hpp"
 #include "core/actor/mailbox_bounds.hpp"
+#include "support/eventually.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/scoped_actor.hpp>
@@ -24,19 +25,6 @@
 #include <vector>
 
 namespace ron::test {
-
-/// Waits until `condition()` is true, looking every millisecond; false when that takes longer
-/// than `limit`. For what no message announces.
-template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds{20}) {
-  auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline)
-      return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
-  }
-  return true;
-}
 
 /// Actors that a test owns.
 class owned_actors {

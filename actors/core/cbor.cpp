@@ -350,7 +350,8 @@ void append_cbor_head(std::string& out, unsigned major, std::uint64_t argument) 
     out += initial(static_cast<unsigned>(argument));
     return;
   }
-  unsigned log_width = argument <= 0xff ? 0 : argument <= 0xffff ? 1 : argument <= 0xffffffff ? 2 : 3;
+  unsigned log_width
+    = argument <= 0xff ? 0 : argument <= 0xffff ? 1 : argument <= 0xffffffff ? 2 : 3;
   out += initial(24 + log_width);
   append_big_endian(out, argument, std::size_t{1} << log_width);
 }

@@ -46,7 +46,8 @@ public:
 class manual_clock final : public clock {
 public:
   /// Starts an hour after the epochs of the two steady clocks, at `wall_ms`.
-  explicit manual_clock(std::int64_t wall_ms = 1'700'000'000'000) noexcept : wall_ns_(wall_ms * ms) {
+  explicit manual_clock(std::int64_t wall_ms = 1'700'000'000'000) noexcept
+    : wall_ns_(wall_ms * ms) {
     // nop
   }
   instant now() const noexcept override {

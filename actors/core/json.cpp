@@ -129,7 +129,8 @@ void append_json(json_writer& out, const json& value) {
 
 result<json> parse_json(std::string_view text, const json_limits& lim) {
   if (text.size() > lim.bytes_max)
-    return fail(ec::body_cap, "JSON text is longer than " + std::to_string(lim.bytes_max) + " bytes");
+    return fail(ec::body_cap,
+                "JSON text is longer than " + std::to_string(lim.bytes_max) + " bytes");
   // The library skips a byte order mark and takes a NUL for the end of the text.
   if (text.starts_with("\xef\xbb\xbf"))
     return fail(ec::bad_request, "JSON text starts with a byte order mark");

@@ -34,7 +34,7 @@ inline constexpr std::size_t read_buffer_bytes = 131'072;  ///< one read of a li
 inline constexpr std::size_t write_coalesce_bytes = 65'536; ///< one flush before the record layer
 inline constexpr std::size_t json_body_bytes_max = 1u << 20;
 inline constexpr std::size_t json_depth_max = 32; ///< nesting of JSON and CBOR we read
-inline constexpr std::size_t json_values_max = 65'536; ///< a value costs us up to 64 times its text
+inline constexpr std::size_t json_values_max = 65'536; ///< 64 B of ours may cost 3 B of text
 inline constexpr std::size_t error_message_bytes_max = 1'024; ///< `message` on every surface
 inline constexpr std::uint64_t object_bytes_max_default = 1ull << 30;
 

@@ -25,7 +25,8 @@
 /// members of a struct that is built once with the node's registry:
 ///
 ///     struct metrics {
-///       explicit metrics(core::metrics::registry& r) : rejected{r, "rejected_total", "...", {"reason"}} {}
+///       explicit metrics(core::metrics::registry& r)
+///         : rejected{r, "rejected_total", "Requests refused.", {"reason"}} {}
 ///       core::metrics::counter<core::reject_reason> rejected;
 ///     };
 ///

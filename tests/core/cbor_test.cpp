@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 #include <random>
 #include <string>
@@ -162,7 +161,8 @@ TEST(ParseCbor, StopsAtTheDepthLimit) {
 }
 
 TEST(ParseCbor, AHostileNestDoesNotReachTheStack) {
-  for (auto opener : std::to_array<std::uint8_t>({0x81, 0x9f, 0xa1, 0xbf, 0x5f, 0x7f, 0xc1, 0xd8})) {
+  constexpr std::uint8_t openers[] = {0x81, 0x9f, 0xa1, 0xbf, 0x5f, 0x7f, 0xc1, 0xd8};
+  for (auto opener : openers) {
     std::vector<std::uint8_t> v(limits::json_body_bytes_max, opener);
     EXPECT_FALSE(parse_cbor(byte_view{v})) << int{opener};
   }

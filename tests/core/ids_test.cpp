@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <set>
 #include <string>
 #include <unordered_set>
@@ -24,7 +25,8 @@ TEST(Cid, TextRoundTrips) {
 
 TEST(Cid, RefusesEveryOtherText) {
   auto upper = some_hex;
-  std::ranges::transform(upper, upper.begin(), [](char c) { return static_cast<char>(toupper(c)); });
+  std::ranges::transform(upper, upper.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   for (const auto& bad :
        {std::string{}, some_hex, "B3:" + some_hex, "b3:" + upper, "b3:" + some_hex + "0",
         "b3:" + some_hex.substr(1), "b3:" + some_hex.substr(1) + "g", " b3:" + some_hex.substr(1),
@@ -103,7 +105,8 @@ TEST(CorrId, AcceptsUlidsAndUuidsAsTheyAreWritten) {
 }
 
 TEST(CorrId, RefusesEverythingElse) {
-  for (auto bad : {"", "x", "123e4567e89b12d3a456426614174000", "123e4567-e89b-12d3-a456-42661417400g",
+  for (auto bad : {"", "x", "123e4567e89b12d3a456426614174000",
+                   "123e4567-e89b-12d3-a456-42661417400g",
                    "123e4567-e89b-12d3-a456_426614174000", "{23e4567-e89b-12d3-a456-42661417400}",
                    "01ARZ3NDEKTSV4RRFFQ69G5FAV\r", "01ARZ3NDEKTSV4RRFFQ69G5F\r\n"})
     EXPECT_FALSE(corr_id::parse(bad)) << bad;

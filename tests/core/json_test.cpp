@@ -95,7 +95,8 @@ TEST(DumpJson, WritesByteStringsAsBase64) {
 }
 
 TEST(DumpJson, NumbersReadBackAsTheyWere) {
-  for (double d : {0.0, -0.0, 1.0, 0.1, 1e300, 5e-324, 1e21, 123456789.125, -1.7976931348623157e308}) {
+  for (double d :
+       {0.0, -0.0, 1.0, 0.1, 1e300, 5e-324, 1e21, 123456789.125, -1.7976931348623157e308}) {
     auto back = parse_json(dump_json(json(d)));
     ASSERT_TRUE(back) << d;
     EXPECT_TRUE(back->is_number_float()) << d;

@@ -60,7 +60,8 @@ private:
       case 0: return static_cast<double>(below(2048)) / 8;
       case 1: return static_cast<double>(static_cast<float>(below(1'000'000)) / 3.0f);
       case 2: return -std::ldexp(1.0 + below(1024) / 1024.0, static_cast<int>(below(60)) - 30);
-      default: return std::ldexp(static_cast<double>(random_()), static_cast<int>(below(1800)) - 900);
+      default:
+        return std::ldexp(static_cast<double>(random_()), static_cast<int>(below(1800)) - 900);
     }
   }
 

@@ -105,8 +105,8 @@ TEST(Base64, IsThatOfRfc4648) {
 }
 
 TEST(Base64, RefusesWhatTheEncoderWouldNotWrite) {
-  for (auto bad : {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8", "Zm9v=", "====", "=", "Zg==Zg==",
-                   "Zm 9", "Zm9v\n", "-_-_", "Zm\xff" "v", "Z===", "Zm=v"})
+  for (auto bad : {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8", "Zm9v=", "====", "=",
+                   "Zg==Zg==", "Zm 9", "Zm9v\n", "-_-_", "Zm\xff" "v", "Z===", "Zm=v"})
     EXPECT_FALSE(base64_decode(bad)) << bad;
   for (auto bad : {"Z", "Zg==", "Zh", "Zm9", "+/+/", "Zm8="})
     EXPECT_FALSE(base64url_decode(bad)) << bad;

@@ -13,13 +13,18 @@ using core::fail;
 /// Pieces below this are worth a copy to hand out fewer of them.
 constexpr std::size_t gather_below = 16'384;
 
-core::bytes join(const core::bytes& a, const core::bytes& b) {
-  core::slab s{a.size() + b.size()};
-  std::memcpy(s.room().data(), a.data(), a.size());
-  s.commit(a.size());
-  std::memcpy(s.room().data(), b.data(), b.size());
-  s.commit(b.size());
-  return s.cut(0, s.filled());
+/// Adds `next` to what waits; usually the link has put it right behind.
+void append(core::bytes& waiting, core::bytes next) {
+  if (waiting.empty()) {
+    waiting = std::move(next);
+  } else if (!waiting.extend(next)) {
+    core::slab s{waiting.size() + next.size()};
+    std::memcpy(s.room().data(), waiting.data(), waiting.size());
+    s.commit(waiting.size());
+    std::memcpy(s.room().data(), next.data(), next.size());
+    s.commit(next.size());
+    waiting = s.cut(0, s.filled());
+  }
 }
 
 } // namespace
@@ -45,11 +50,11 @@ void connection_machine::received(core::bytes slice, core::instant now) {
       return;
     case phase::idle:
     case phase::head:
-      pending_ = pending_.empty() ? std::move(slice) : join(pending_, slice);
+      append(pending_, std::move(slice));
       return take_head(now);
     case phase::serving:
       body_rate_.add(slice.size());
-      pending_ = pending_.empty() ? std::move(slice) : join(pending_, slice);
+      append(pending_, std::move(slice));
       return give_body(now);
   }
 }

@@ -1,0 +1,34 @@
+#include "transport/http/http_service.hpp"
+
+#include "transport/http/http_connection.hpp"
+
+#include <utility>
+
+namespace ron::http {
+
+http_service::http_service(transport::operation_table operations, transport::gate& gate,
+                           const core::clock& clock, core::metrics::registry& registry,
+                           const http_settings& settings)
+  : operations_(std::move(operations)),
+    gate_(gate),
+    clock_(clock),
+    metrics_(registry),
+    settings_(std::make_shared<const http_settings>(settings)) {
+  // nop
+}
+
+std::shared_ptr<const http_settings> http_service::settings() const noexcept {
+  return settings_.load(std::memory_order_acquire);
+}
+
+void http_service::settings(const http_settings& s) {
+  settings_.store(std::make_shared<const http_settings>(s), std::memory_order_release);
+}
+
+caf::actor open_http_connection(core::shard& where, http_service_ptr service, transport::wire via,
+                                link_factory make_link) {
+  return core::spawn_on(where, {}, make_http_connection, std::move(service), via,
+                        std::move(make_link));
+}
+
+} // namespace ron::http

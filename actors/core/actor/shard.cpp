@@ -8,7 +8,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/logger.hpp>
 
 #include <pthread.h>
 
@@ -181,8 +180,9 @@ void shard::sleep() {
 
 void shard::start() {
   outgoing_.resize(owner_.size());
+  // CAF's logger is not installed on this thread: Debian compiles its output out, and what is left
+  // of it takes a lock shared by all threads with every resume.
   thread_ = std::thread([this] {
-    CAF_SET_LOGGER_SYS(system_);
     ::pthread_setname_np(::pthread_self(), ("shard." + std::to_string(index_)).c_str());
     system_->thread_started();
     current_shard = this;

@@ -109,15 +109,18 @@ shard* shards::own(caf::execution_unit* unit) noexcept {
 
 // The context is written only while the actor runs, and we are asked exactly once for each change
 // from blocked to ready: the mailbox orders the two.
-shard* shards::home(caf::resumable* what) noexcept {
-  return is_actor(what) ? own(static_cast<caf::scheduled_actor*>(what)->context()) : nullptr;
+shard* shards::home(caf::resumable* what, shard* here) noexcept {
+  if (!is_actor(what))
+    return nullptr;
+  auto* unit = static_cast<caf::scheduled_actor*>(what)->context();
+  return here && unit == here ? here : own(unit);
 }
 
 void shards::route(caf::resumable* what, shard* hint) {
   auto* here = shard::current();
   if (here && &here->owner() != this)
     here = nullptr;
-  auto* to = home(what);
+  auto* to = home(what, here);
   if (!to)
     to = hint ? hint : here ? here : &next();
   if (to == here)

@@ -61,7 +61,7 @@ private:
   friend class shard;
 
   shard* own(caf::execution_unit* unit) noexcept;
-  shard* home(caf::resumable* what) noexcept;
+  shard* home(caf::resumable* what, shard* here) noexcept;
   void route(caf::resumable* what, shard* hint);
   static void discard(caf::resumable* what);
 

@@ -1,0 +1,1 @@
+ron_bench(actor_bench SOURCES micro/actor_bench.cpp LIBS ron::actor)

@@ -29,7 +29,7 @@ inline constexpr std::uint32_t oap_errored_corrs_max = 1'024; ///< remembered af
 inline constexpr std::size_t oap_receive_budget_default = 8u << 20;
 
 // -- bytes ---------------------------------------------------------------------
-inline constexpr std::size_t chunk_bytes = 65'536;         ///< usual chunk of a sender; BLAKE3 group
+inline constexpr std::size_t chunk_bytes = 65'536; ///< usual chunk of a sender; BLAKE3 group
 inline constexpr std::size_t read_buffer_bytes = 131'072;  ///< one read of a link
 inline constexpr std::size_t write_coalesce_bytes = 65'536; ///< one flush before the record layer
 inline constexpr std::size_t json_body_bytes_max = 1u << 20;

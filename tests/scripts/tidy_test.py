@@ -90,7 +90,8 @@ class Lines(unittest.TestCase):
         self.assertEqual(rules("actors/oap/a_actor.cpp", "self->request(x, caf::infinite, 1);"), ["deadline"])
         self.assertEqual(rules("actors/oap/a_actor.cpp", "self->request(x, infinite, 1);"), ["deadline"])
         self.assertEqual(rules("actors/oap/a_actor.cpp", "// never caf::infinite"), [])
-        self.assertEqual(rules("tests/oap/a_test.cpp", "self->request(x, caf::infinite, 1);"), [])
+        for path in ("tests/oap/a_test.cpp", "bench/micro/a_bench.cpp"):
+            self.assertEqual(rules(path, "self->request(x, caf::infinite, 1);"), [])
 
     def test_sleep(self):
         for call in ("std::this_thread::sleep_for(1s);", "::usleep(5);", "sleep(1);"):

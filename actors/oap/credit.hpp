@@ -2,6 +2,7 @@
 
 #include "oap/reject.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 /// The credit algebra (OAP1.md, section 7): sequence numbers, windows and shares. Pure.
@@ -9,6 +10,11 @@ namespace ron::oap {
 
 /// No DATA may have this number; reaching it is a breach.
 inline constexpr std::uint64_t seq_end = ~std::uint64_t{0};
+
+/// a + b, clipped at `seq_end`.
+constexpr std::uint64_t add_clipped(std::uint64_t a, std::uint64_t b) noexcept {
+  return a > seq_end - b ? seq_end : a + b;
+}
 
 /// The half that sends: S highest seq sent, A highest `up_to` received, W window last granted.
 class send_credit {
@@ -121,5 +127,38 @@ private:
   std::uint32_t used_ = 0;
   std::uint32_t max_ = 0;
 };
+
+// -- the hot ones, inline ---------------------------------------------------------
+
+inline std::uint32_t send_credit::room() const noexcept {
+  auto limit = std::min(add_clipped(acked_, window_), seq_end - 1);
+  return limit > sent_ ? static_cast<std::uint32_t>(limit - sent_) : 0;
+}
+
+inline reason receive_credit::on_data(std::uint64_t seq) noexcept {
+  if (seq == seq_end)
+    return reason::seq_gap;
+  if (seq <= received_)
+    return reason::dup_seq;
+  if (seq != received_ + 1)
+    return reason::seq_gap;
+  if (seq > limit_)
+    return reason::window_overrun;
+  received_ = seq;
+  return reason::none;
+}
+
+inline void receive_credit::on_consumed(std::uint32_t n) noexcept {
+  consumed_ += std::min<std::uint64_t>(n, received_ - consumed_);
+}
+
+inline std::uint32_t receive_credit::window_for(std::uint32_t target) const noexcept {
+  auto held = unconsumed();
+  return target > held ? target - held : 0;
+}
+
+inline bool receive_credit::ack_due() const noexcept {
+  return unacked() >= std::max<std::uint32_t>(1, window_ / 2);
+}
 
 } // namespace ron::oap

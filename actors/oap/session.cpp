@@ -3,6 +3,7 @@
 #include "oap/session_impl.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace ron::oap {
@@ -35,10 +36,9 @@ session::impl::impl(oap::role r, session_settings s)
   ours.transports = settings.transports;
   ours.features = settings.features;
   ours.pq = settings.pq;
+  adopt(lim);
   rlim.max_frame = lim_::oap_hello_frame_bytes_max;
-  rlim.x1 = lim.x1;
-  tx_share.set_max(lim.max_inflight);
-  rx_share.set_max(lim.max_inflight);
+  rlim.zstd = true; // what COMP means is not agreed yet; any stream frame is out of place
   out.hello(role == role::dialer, build_hello(ours));
 }
 
@@ -49,6 +49,7 @@ void session::impl::adopt(const agreement& a) {
   rlim.zstd = a.zstd;
   tx_share.set_max(a.max_inflight);
   rx_share.set_max(a.max_inflight);
+  budget_frames = std::max<std::uint64_t>(1, settings.receive_budget / a.max_frame);
 }
 
 void session::impl::forget(stream& s) {
@@ -174,6 +175,17 @@ bool session::finished() const noexcept {
 
 std::size_t session::partial_bytes() const noexcept {
   return impl_->partial_bytes();
+}
+
+core::byte_view session::partial() const noexcept {
+  return impl_->tail.empty() ? impl_->joined.view() : impl_->tail.view();
+}
+
+void session::rebase(core::bytes copy) {
+  assert(copy.size() == impl_->partial_bytes());
+  impl_->cnt.bytes_copied += copy.size();
+  impl_->joined = core::slab{};
+  impl_->tail = std::move(copy);
 }
 
 void session::detach() {

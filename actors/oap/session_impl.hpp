@@ -131,6 +131,7 @@ struct session::impl {
   inflight_share tx_share;  ///< ours, not acknowledged
   inflight_share rx_share;  ///< the peer's, not acknowledged by us
   std::uint64_t committed = 0;   ///< sum of G - C
+  std::uint64_t budget_frames = 1; ///< receive budget in frames of the agreed size
   std::size_t rx_halves = 0;     ///< open ones
   std::size_t waiting = 0;
   std::uint32_t round = 1;       ///< of turns

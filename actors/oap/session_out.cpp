@@ -246,10 +246,11 @@ void session::impl::note_granted(stream& s) {
 }
 
 std::uint32_t session::impl::allowed_for(const stream& s) const noexcept {
-  std::uint64_t budget = std::max<std::uint64_t>(1, settings.receive_budget / lim.max_frame);
   auto others = committed - s.rx.committed();
-  auto room = budget > others ? budget - others : 0;
-  auto share = std::max<std::uint64_t>(1, budget / std::max<std::size_t>(1, rx_halves));
+  auto room = budget_frames > others ? budget_frames - others : 0;
+  if (room >= s.rx_target) [[likely]]
+    return s.rx_target;
+  auto share = std::max<std::uint64_t>(1, budget_frames / std::max<std::size_t>(1, rx_halves));
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(s.rx_target, std::max(room, share)));
 }
 

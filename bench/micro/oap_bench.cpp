@@ -20,11 +20,12 @@ std::vector<std::uint8_t> joined(const std::vector<core::bytes>& slices) {
   return out;
 }
 
-// About 1 MiB of DATA frames whose bytes are `size` long.
-std::vector<std::uint8_t> data_frames(std::size_t size, std::size_t& count) {
+// DATA frames whose bytes are `size` long, `total` bytes of them or one.
+std::vector<std::uint8_t> data_frames(std::size_t size, std::size_t& count,
+                                      std::size_t total = 1u << 20) {
   oap::writer w;
   auto payload = core::bytes::copy(std::string(size, 'x'));
-  count = std::max<std::size_t>(1, (1u << 20) / (size + oap::header_bytes + oap::ext_bytes));
+  count = std::max<std::size_t>(1, total / (size + oap::header_bytes + oap::ext_bytes));
   for (std::size_t i = 0; i < count; ++i)
     w.data({.corr = 1, .app = 1, .flags = oap::flag::req, .seq = i + 1}, payload);
   std::vector<core::bytes> out;
@@ -195,7 +196,7 @@ BENCHMARK(echo)->Name("oap/echo")->Args({1024, 1})->Args({1024, 32})->Args({6553
 void stream_reads(benchmark::State& state) {
   auto slab_bytes = static_cast<std::size_t>(state.range(0));
   std::size_t count = 0;
-  auto wire = data_frames(65'536, count);
+  auto wire = data_frames(65'536, count, 32u << 20);
   std::mt19937 rng{7};
   oap::session client{oap::role::dialer, {.max_inflight = 1'024, .ack_window = 1'024}};
   std::vector<core::bytes> out;
@@ -217,8 +218,16 @@ void stream_reads(benchmark::State& state) {
     state.ResumeTiming();
     for (std::size_t at = 0; at < wire.size();) {
       auto n = std::min<std::size_t>(wire.size() - at, 1'024 + rng() % (127 * 1'024));
-      if (slab.room().size() < n)
-        slab = core::slab{slab_bytes};
+      if (slab.room().size() < n) {
+        auto partial = server.partial();
+        core::slab fresh{slab_bytes};
+        if (!partial.empty()) {
+          std::memcpy(fresh.room().data(), partial.data(), partial.size());
+          fresh.commit(partial.size());
+          server.rebase(fresh.cut(0, partial.size()));
+        }
+        slab = std::move(fresh);
+      }
       std::memcpy(slab.room().data(), wire.data() + at, n);
       auto from = slab.filled();
       slab.commit(n);

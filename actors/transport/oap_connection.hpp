@@ -1,0 +1,104 @@
+#pragma once
+
+#include "core/actor/actor.hpp"
+#include "oap/session.hpp"
+#include "transport/link.hpp"
+#include "transport/oap_messages.hpp"
+#include "transport/oap_service.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace ron::transport {
+
+class oap_connection;
+
+struct oap_connection_state {
+  static constexpr const char* name = "oap.connection";
+  std::unique_ptr<oap_connection> connection; ///< closes its link when it goes
+};
+
+using oap_connection_self = core::dynamic_self<oap_connection_state>;
+
+/// One OAP/1 connection of the accepting side. Owns the link and the session; every stream has an
+/// actor (a slot). One read of the link becomes many frames, and the events of each stream one
+/// message to its actor. What the streams say is written once per turn.
+///
+/// Backpressure: the session refuses frames while the link is behind or the peer has granted no
+/// more; what it refused waits here, at most `oap_stream_state::chunks_max` chunks a stream.
+class oap_connection final : public link_events {
+public:
+  oap_connection(oap_connection_self self, oap_service_ptr service, oap_link_factory make_link);
+  ~oap_connection();
+
+  /// Accepts no more streams, ends when the open ones have.
+  void drain();
+  /// What a stream wants to send.
+  void from_stream(stream_output& out);
+
+  // -- link_events -------------------------------------------------------------------
+  void link_opened(const link_info& info) override;
+  void link_read(core::bytes slice) override;
+  void link_read_end(bool clean) override;
+  void link_written() override;
+  void link_failed(const core::error& why) override;
+
+private:
+  /// The actor of a stream and what it said that is not with the session yet.
+  struct slot {
+    caf::actor actor;
+    std::deque<std::variant<send_chunk, send_end, send_error, send_consumed>> pending;
+  };
+  struct idle_slot {
+    caf::actor actor;
+    core::instant since;
+  };
+
+  void pump();
+  void take_events();
+  void deliver();
+  void advance(oap::corr_t corr, slot& s);
+  void retire(oap::corr_t corr);
+  caf::actor take_actor();
+  void write_out();
+  void read_on();
+  void arm(core::instant at);
+  void look_at_deadlines();
+  void trim_idle(core::instant now);
+  void count();
+  void begin_close();
+  void end(ending how);
+  core::instant now() const noexcept { return service_->clock().now(); }
+
+  oap_connection_self self_;
+  oap_service_ptr service_;
+  link_ptr link_;
+  link_info info_;
+  std::optional<oap::session> session_;
+  std::unordered_map<oap::corr_t, slot> slots_;          ///< <= max_streams
+  std::vector<idle_slot> idle_;                          ///< <= max_streams
+  std::unordered_map<oap::corr_t, oap::events> batches_; ///< of one read, emptied by `deliver`
+  oap::events events_;
+  std::vector<core::bytes> out_;
+  oap::counters counted_;
+  boost::asio::steady_timer timer_;
+  core::instant opened_at_{};
+  core::instant last_bytes_{};
+  core::instant discard_until_{};
+  std::size_t discarded_ = 0;
+  bool reading_ = false;
+  bool read_ended_ = false;
+  bool closing_ = false;   ///< our direction ends when the backlog is out
+  bool ended_ = false;
+  ending how_ = ending::clean;
+};
+
+caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
+                                  oap_link_factory make_link);
+
+} // namespace ron::transport

@@ -1,0 +1,179 @@
+#include "transport/oap_exchange.hpp"
+
+#include "core/json.hpp"
+#include "oap/frame.hpp"
+
+#include <algorithm>
+
+namespace ron::transport {
+
+using core::ec;
+using core::error;
+
+namespace {
+
+/// What fits into the one frame that carries a result map, with every optional part beside it.
+constexpr std::size_t map_bytes_max
+  = core::limits::oap_frame_bytes_default - oap::data_overhead_max;
+constexpr std::uint16_t status_error_min = oap::status_error_min;
+
+} // namespace
+
+oap_exchange::~oap_exchange() {
+  if (!over_ && !cancelled_)
+    fail({ec::internal, "the operation gave no answer"});
+}
+
+// -- body --------------------------------------------------------------------------
+
+void oap_exchange::read_body(body_handler then) {
+  if (cancelled_)
+    return;
+  wants_body_ = std::move(then);
+  body_since_ = self_->state.service->clock().now();
+  hand_out_body();
+}
+
+void oap_exchange::body(core::bytes data, bool last) {
+  if (data.empty() && !last)
+    return;
+  body_.push_back({std::move(data), last});
+  hand_out_body();
+}
+
+void oap_exchange::hand_out_body() {
+  if (!wants_body_ || body_.empty())
+    return;
+  auto piece = std::move(body_.front());
+  body_.pop_front();
+  if (!piece.data.empty())
+    emit(self_, send_consumed{1});
+  std::exchange(wants_body_, nullptr)(std::move(piece));
+}
+
+// -- answer ------------------------------------------------------------------------
+
+void oap_exchange::reply(answer a) {
+  if (over_ || cancelled_)
+    return;
+  if (a.status >= status_error_min)
+    return fail({ec::bad_request, "status " + std::to_string(a.status)});
+  if (a.result.is_null() && a.text.empty()) {
+    emit(self_, send_end{a.status});
+    return over(a.status, ec::none);
+  }
+  auto map = a.text.empty() ? core::dump_cbor(a.result) : core::bytes::copy(a.text);
+  if (map.size() > map_bytes_max)
+    return fail({ec::body_cap, "the answer is longer than one frame; ask for fewer items"});
+  send_chunk c;
+  c.data = std::move(map);
+  c.end = true;
+  c.status = a.status;
+  emit(self_, std::move(c));
+  over(a.status, ec::none);
+}
+
+void oap_exchange::fail(error e) {
+  if (over_ || cancelled_)
+    return;
+  const auto code = e.code;
+  emit(self_, send_error{std::move(e)});
+  over(core::info(code).http_status, code);
+}
+
+void oap_exchange::begin(object_head head) {
+  if (over_ || cancelled_)
+    return;
+  head_ = std::move(head);
+  began_ = true;
+  core::json map = head_.result.is_object() ? std::move(head_.result) : core::json::object();
+  map["cid"] = head_.cid.to_text();
+  map["size"] = head_.size;
+  if (head_.partial)
+    map["range"] = core::json::array({head_.first, head_.first + head_.length - 1});
+  send_chunk c;
+  c.data = core::dump_cbor(map);
+  c.status = head_.partial ? 206 : 200;
+  emit(self_, std::move(c));
+  ++self_->state.chunks_out;
+}
+
+void oap_exchange::write(core::bytes chunk, room_handler room) {
+  if (over_ || cancelled_)
+    return;
+  send_chunk c;
+  c.data = std::move(chunk);
+  c.status = head_.partial ? 206 : 200;
+  if (first_chunk_ && reply_objects_) {
+    c.obj = head_.cid;
+    c.total = head_.size;
+  }
+  first_chunk_ = false;
+  emit(self_, std::move(c));
+  ++self_->state.chunks_out;
+  wants_room_ = std::move(room);
+  offer_room();
+}
+
+void oap_exchange::offer_room() {
+  if (wants_room_ && !cancelled_ && self_->state.chunks_out < oap_stream_state::chunks_max)
+    std::exchange(wants_room_, nullptr)();
+}
+
+void oap_exchange::finish() {
+  if (over_ || cancelled_)
+    return;
+  const std::uint16_t status = head_.partial ? 206 : 200;
+  emit(self_, send_end{status});
+  over(status, ec::none);
+}
+
+// -- end ---------------------------------------------------------------------------
+
+void oap_exchange::cancel() {
+  if (over_ || cancelled_)
+    return;
+  cancelled_ = true;
+  over(core::info(ec::cancelled).http_status, ec::cancelled);
+  wants_room_ = nullptr;
+  if (auto f = std::exchange(on_cancel_, nullptr))
+    f();
+  if (auto f = std::exchange(wants_body_, nullptr))
+    f(core::fail(ec::cancelled, "the caller took the request back"));
+}
+
+void oap_exchange::over(std::uint16_t status, ec why) {
+  over_ = true;
+  auto& st = self_->state;
+  st.answered = true;
+  admitted_.slot.reset();
+  auto& m = st.service->requests();
+  m.in_flight.sub(call_.op->label);
+  m.latency.observe(st.service->clock().now() - call_.started, call_.op->label);
+  if (auto reason = core::reject_reason_of(why); reason && status >= status_error_min)
+    m.rejected.add(*reason);
+}
+
+core::instant oap_exchange::check(core::instant now) {
+  const auto& set = limits();
+  if (wants_body_) {
+    const auto end = body_since_ + set.body_timeout;
+    if (now < end)
+      return end;
+    std::exchange(wants_body_, nullptr)(core::fail(ec::timeout, "the body is too slow"));
+    return now + set.body_timeout;
+  }
+  // While an upload is being stored its steps have deadlines of their own.
+  if (began_ || call_.op->takes == transport::body::object)
+    return now + set.body_timeout;
+  if (now < call_.deadline)
+    return call_.deadline;
+  fail({ec::downstream_timeout, "no answer within the deadline"});
+  return now + set.body_timeout;
+}
+
+const oap_settings& oap_exchange::limits() const noexcept {
+  return self_->state.service->settings();
+}
+
+} // namespace ron::transport

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "transport/exchange.hpp"
+#include "transport/oap_stream.hpp"
+
+#include <deque>
+
+namespace ron::transport {
+
+/// One request on an OAP stream. Owned by the operation that serves it; its stream knows it weakly
+/// and cuts the tie (`detach`) when the stream is over. Lives on the stream's shard.
+class oap_exchange final : public exchange {
+public:
+  oap_exchange(oap_stream_self self, call c, bool reply_objects)
+    : self_(self), call_(std::move(c)), reply_objects_(reply_objects) {
+    // nop
+  }
+  ~oap_exchange() override;
+
+  // -- exchange --------------------------------------------------------------------
+  const call& request() const noexcept override { return call_; }
+  const principal& caller() const noexcept override { return admitted_.who; }
+  caf::event_based_actor* self() noexcept override { return self_; }
+  void read_body(body_handler then) override;
+  void reply(answer a) override;
+  void fail(core::error e) override;
+  void begin(object_head head) override;
+  void write(core::bytes chunk, room_handler room) override;
+  void finish() override;
+  bool head_only() const noexcept override { return false; }
+  bool cancelled() const noexcept override { return cancelled_; }
+  void on_cancel(std::function<void()> f) override { on_cancel_ = std::move(f); }
+
+  // -- for the stream ----------------------------------------------------------------
+  void admitted(admission a) { admitted_ = std::move(a); }
+  /// A piece of the body arrived.
+  void body(core::bytes data, bool last);
+  /// The connection took chunks: the operation may write on.
+  void offer_room();
+  /// The caller is gone: runs the cancel handler once; every later call does nothing.
+  void cancel();
+  /// A deadline is looked at: fails the request if one has passed. Returns when to look again.
+  core::instant check(core::instant now);
+  bool answer_began() const noexcept { return began_ || over_; }
+
+private:
+  const oap_settings& limits() const noexcept;
+  void hand_out_body();
+  void over(std::uint16_t status, core::ec why);
+
+  oap_stream_self self_;
+  call call_;
+  admission admitted_;
+  const bool reply_objects_;
+  std::deque<body_chunk> body_;       ///< bounded by the window we granted
+  body_handler wants_body_;
+  core::instant body_since_{};        ///< since when a piece is waited for
+  room_handler wants_room_;
+  std::function<void()> on_cancel_;
+  object_head head_;
+  bool began_ = false;                ///< the result map is out, bytes follow
+  bool first_chunk_ = true;
+  bool over_ = false;
+  bool cancelled_ = false;
+};
+
+} // namespace ron::transport

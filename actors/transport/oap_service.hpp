@@ -1,0 +1,79 @@
+#pragma once
+
+#include "core/actor/shard.hpp"
+#include "core/clock.hpp"
+#include "oap/session.hpp"
+#include "transport/link.hpp"
+#include "transport/metrics.hpp"
+#include "transport/operation.hpp"
+#include "transport/request_metrics.hpp"
+
+#include <caf/fwd.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace boost::asio {
+class io_context;
+} // namespace boost::asio
+
+namespace ron::transport {
+
+/// Everything an operator may change about OAP/1 connections.
+struct oap_settings {
+  oap::session_settings session;
+  std::chrono::milliseconds handshake_timeout{5'000}; ///< TLS, from accept
+  std::chrono::milliseconds read_timeout{5'000};      ///< HELLO after it; the rest of a frame
+  std::chrono::milliseconds idle_timeout{60'000};     ///< without streams and without bytes
+  std::chrono::milliseconds body_timeout{10'000};     ///< between two pieces of a request body
+  std::chrono::milliseconds request_timeout{5'000};   ///< to the first byte of an answer
+  std::chrono::milliseconds wait_max{35'000};         ///< of a long poll
+  std::chrono::milliseconds slot_idle{10'000};        ///< a stream actor without a stream ends
+  std::chrono::milliseconds discard_timeout{1'000};   ///< reading on after our connection ERROR
+  std::size_t discard_max = 1u << 20;
+};
+
+/// What all OAP connections of one listener share. Outlives them (they hold it). Any thread.
+class oap_service {
+public:
+  /// `gate`, `clock` and `registry` outlive the actor system.
+  oap_service(operation_table operations, transport::gate& gate, const core::clock& clock,
+              core::metrics::registry& registry, oap_settings settings)
+    : operations_(std::move(operations)), gate_(gate), clock_(clock), wire_(registry),
+      requests_(registry), settings_(std::move(settings)) {
+    // nop
+  }
+
+  const operation_table& operations() const noexcept { return operations_; }
+  transport::gate& gate() const noexcept { return gate_; }
+  const core::clock& clock() const noexcept { return clock_; }
+  oap_metrics& wire() const noexcept { return wire_; }
+  request_metrics& requests() const noexcept { return requests_; }
+  const oap_settings& settings() const noexcept { return settings_; }
+
+private:
+  operation_table operations_;
+  transport::gate& gate_;
+  const core::clock& clock_;
+  mutable oap_metrics wire_;
+  mutable request_metrics requests_;
+  const oap_settings settings_;
+};
+
+using oap_service_ptr = std::shared_ptr<const oap_service>;
+
+/// Makes the link of a new connection on its shard.
+using oap_link_factory
+  = std::move_only_function<link_ptr(boost::asio::io_context&, link_owner)>;
+
+/// Spawns the actor of one accepted connection on `where`. It serves until the peer leaves, breaks
+/// the protocol, is idle for too long or the actor is told `atom::drain`. Any thread.
+caf::actor open_oap_connection(core::shard& where, oap_service_ptr service,
+                               oap_link_factory make_link);
+
+/// The operations of the wire itself: `ping` answers at once, `echo` sends back each DATA as it
+/// comes. Neither needs a capability nor passes the rate limiter.
+std::vector<operation> wire_operations();
+
+} // namespace ron::transport

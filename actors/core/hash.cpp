@@ -36,49 +36,59 @@ struct output {
   std::uint32_t flags = 0;
 };
 
-using block_words = std::array<std::uint32_t, 16>;
-using state_words = std::array<std::uint32_t, 16>;
+using state = std::array<std::uint32_t, 16>;
+using schedule = std::array<std::uint8_t, 16>;
 
-void mix(state_words& v, std::size_t a, std::size_t b, std::size_t c, std::size_t d,
-         std::uint32_t x, std::uint32_t y) noexcept {
-  v[a] += v[b] + x;
-  v[d] = std::rotr(v[d] ^ v[a], 16);
-  v[c] += v[d];
-  v[b] = std::rotr(v[b] ^ v[c], 12);
-  v[a] += v[b] + y;
-  v[d] = std::rotr(v[d] ^ v[a], 8);
-  v[c] += v[d];
-  v[b] = std::rotr(v[b] ^ v[c], 7);
+/// Which message word goes where, in each of the seven rounds.
+constexpr std::array<schedule, 7> schedules = [] {
+  constexpr schedule permutation{2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8};
+  std::array<schedule, 7> out{};
+  for (std::size_t i = 0; i < 16; ++i)
+    out[0][i] = static_cast<std::uint8_t>(i);
+  for (std::size_t round = 1; round < out.size(); ++round)
+    for (std::size_t i = 0; i < 16; ++i)
+      out[round][i] = out[round - 1][permutation[i]];
+  return out;
+}();
+
+[[gnu::always_inline]] inline void mix(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c,
+                                       std::uint32_t& d, std::uint32_t x,
+                                       std::uint32_t y) noexcept {
+  a += b + x;
+  d = std::rotr(d ^ a, 16);
+  c += d;
+  b = std::rotr(b ^ c, 12);
+  a += b + y;
+  d = std::rotr(d ^ a, 8);
+  c += d;
+  b = std::rotr(b ^ c, 7);
 }
 
-void round(state_words& v, const block_words& m) noexcept {
-  mix(v, 0, 4, 8, 12, m[0], m[1]);
-  mix(v, 1, 5, 9, 13, m[2], m[3]);
-  mix(v, 2, 6, 10, 14, m[4], m[5]);
-  mix(v, 3, 7, 11, 15, m[6], m[7]);
-  mix(v, 0, 5, 10, 15, m[8], m[9]);
-  mix(v, 1, 6, 11, 12, m[10], m[11]);
-  mix(v, 2, 7, 8, 13, m[12], m[13]);
-  mix(v, 3, 4, 9, 14, m[14], m[15]);
+/// One round. Unrolled with its schedule as constants, so that the state stays in registers.
+template <std::size_t Round>
+[[gnu::always_inline]] inline void round(state& v, const state& m) noexcept {
+  constexpr auto& s = schedules[Round];
+  mix(v[0], v[4], v[8], v[12], m[s[0]], m[s[1]]);
+  mix(v[1], v[5], v[9], v[13], m[s[2]], m[s[3]]);
+  mix(v[2], v[6], v[10], v[14], m[s[4]], m[s[5]]);
+  mix(v[3], v[7], v[11], v[15], m[s[6]], m[s[7]]);
+  mix(v[0], v[5], v[10], v[15], m[s[8]], m[s[9]]);
+  mix(v[1], v[6], v[11], v[12], m[s[10]], m[s[11]]);
+  mix(v[2], v[7], v[8], v[13], m[s[12]], m[s[13]]);
+  mix(v[3], v[4], v[9], v[14], m[s[14]], m[s[15]]);
 }
 
 digest compress(const output& o, std::uint32_t more_flags) noexcept {
   static_assert(std::endian::native == std::endian::little, "words are loaded as they lie");
-  constexpr std::array<std::uint8_t, 16> permutation{2, 6,  3,  10, 7, 0,  4,  13,
-                                                     1, 11, 12, 5,  9, 14, 15, 8};
-  block_words m;
+  state m;
   std::memcpy(m.data(), o.block.data(), sizeof m);
-  state_words v{o.cv[0], o.cv[1], o.cv[2], o.cv[3], o.cv[4], o.cv[5], o.cv[6], o.cv[7],
-                iv[0],   iv[1],   iv[2],   iv[3],
-                static_cast<std::uint32_t>(o.counter), static_cast<std::uint32_t>(o.counter >> 32),
-                o.length, o.flags | more_flags};
-  for (int i = 0; i < 7; ++i) {
-    round(v, m);
-    block_words next;
-    for (std::size_t j = 0; j < next.size(); ++j)
-      next[j] = m[permutation[j]];
-    m = next;
-  }
+  state v{o.cv[0], o.cv[1], o.cv[2], o.cv[3], o.cv[4], o.cv[5], o.cv[6], o.cv[7],
+          iv[0],   iv[1],   iv[2],   iv[3],
+          static_cast<std::uint32_t>(o.counter), static_cast<std::uint32_t>(o.counter >> 32),
+          o.length, o.flags | more_flags};
+  [&]<std::size_t... Rounds>(std::index_sequence<Rounds...>) {
+    (round<Rounds>(v, m), ...);
+  }(std::make_index_sequence<schedules.size()>{});
   words out;
   for (std::size_t i = 0; i < out.size(); ++i)
     out[i] = v[i] ^ v[i + 8];

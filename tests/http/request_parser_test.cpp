@@ -124,6 +124,14 @@ TEST(HttpRequestParser, BoundsLinesAndTrailers) {
   for (int i = 0; i < 500; ++i)
     trailers += "X-T: 0123456789\r\n";
   EXPECT_TRUE(read_all(chunked_head, trailers, 100).failed);
+  for (std::size_t step : {std::size_t{1}, std::size_t{100'000}}) {
+    auto line = [](std::size_t n) { return "1;a=" + std::string(n, 'b') + "\r\nx\r\n0\r\n\r\n"; };
+    EXPECT_TRUE(read_all(chunked_head, line(1'019), step).done) << step;
+    EXPECT_TRUE(read_all(chunked_head, line(1'020), step).failed) << step;
+    auto trailer = [](std::size_t n) { return "0\r\nT: " + std::string(n, 'b') + "\r\n\r\n"; };
+    EXPECT_TRUE(read_all(chunked_head, trailer(1'019), step).done) << step;
+    EXPECT_TRUE(read_all(chunked_head, trailer(1'020), step).failed) << step;
+  }
   r = read_all(chunked_head, std::string(2000, '0'), 100);
   EXPECT_TRUE(r.failed) << "leading zeros without an end";
   EXPECT_TRUE(read_all(chunked_head, "0000000005\r\nhello\r\n0\r\n\r\n", 7).done);

@@ -43,10 +43,11 @@ http_connection::http_connection(http_connection_self self, http_service_ptr ser
     service_(std::move(service)),
     settings_(service_->settings()),
     via_(via),
+    make_link_(std::move(make_link)),
     machine_(settings_->connection, service_->clock().now()),
     timer_(self->home().io()) {
   service_->metrics().connections.add();
-  link_ = make_link(self->home().io(), transport::link_owner{self, *this});
+  link_ = make_link_(self->home().io(), transport::link_owner{self, *this});
   link_->start();
   arm_timer();
 }

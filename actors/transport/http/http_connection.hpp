@@ -102,6 +102,7 @@ private:
   http_service_ptr service_;
   std::shared_ptr<const http_settings> settings_;
   transport::wire via_;
+  link_factory make_link_;            ///< holds what belongs to the socket
   connection_machine machine_;
   transport::link_ptr link_;
   std::string peer_;

@@ -32,10 +32,13 @@ private:
   void on_response_impl(int, beast_text, int, beast::error_code& ec) override { ec = {}; }
   void on_field_impl(beast::http::field, beast_text name, beast_text value,
                      beast::error_code& ec) override {
-    // Beast joins folded lines. In the head they were refused before; here they are trailers.
-    const bool inside = value.data() >= name.data() && value.data() <= input.data() + input.size();
-    const auto* end = value.data() + value.size();
-    if (!inside || std::find(name.data(), end, '\n') != end)
+    // The head has passed stricter rules already; what matters here are trailers. Beast joins
+    // folded lines: then the value lies elsewhere, or a line ends between name and value.
+    const auto* last = input.data() + input.size();
+    const auto* line_end = std::find(name.data(), last, '\r');
+    const bool inside = value.data() >= name.data() && value.data() + value.size() <= line_end;
+    const auto line = static_cast<std::size_t>(line_end - name.data());
+    if (!inside || (is_header_done() && line + 2 > request_parser::line_bytes_max))
       ec = error::bad_value;
     else
       ec = {};
@@ -50,8 +53,11 @@ private:
     return body.size();
   }
   void on_chunk_header_impl(std::uint64_t, beast_text extensions, beast::error_code& ec) override {
-    // Beast lets any byte pass inside a quoted extension, a bare LF included.
-    if (has_control({extensions.data(), extensions.size()}))
+    // Beast lets any byte pass inside a quoted extension, a bare LF included. The bound on a line
+    // holds whether it came in one piece or in many.
+    const auto line = extensions.data() + extensions.size() - input.data();
+    if (has_control({extensions.data(), extensions.size()})
+        || static_cast<std::size_t>(line) + 1 > request_parser::line_bytes_max)
       ec = error::bad_chunk_extension;
     else
       ec = {};

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "core/metrics.hpp"
+#include "core/store/environment.hpp"
+#include "core/store/writer.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ron::core::store {
+
+/// What one environment and its writer report.
+struct store_report {
+  environment_usage usage;
+  writer_stats writer;
+};
+
+/// One environment of the node, by its role: objects, index, mailbox.
+struct store_source {
+  std::string name;                      ///< value of the label `store`
+  std::function<store_report()> report;  ///< quick; on the scraping thread
+};
+
+/// The families `lmdb_*{store}` of all environments of a node. Asks each source once a scrape.
+/// Must go before what the sources refer to.
+class store_metrics {
+public:
+  store_metrics(metrics::registry& r, std::vector<store_source> sources);
+  ~store_metrics();
+
+private:
+  struct cache;
+  std::shared_ptr<cache> cache_;
+  std::vector<std::unique_ptr<metrics::callback>> shown_;
+};
+
+} // namespace ron::core::store

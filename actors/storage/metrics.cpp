@@ -1,0 +1,89 @@
+#include "storage/metrics.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace ron::storage {
+
+namespace {
+
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
+using core::metrics::kind;
+
+struct family {
+  kind is;
+  const char* name;
+  const char* help;
+  std::uint64_t (*value)(const storage_stats&);
+};
+
+constexpr family families[] = {
+  {kind::gauge, "storage_objects", "Objects stored",
+   [](const storage_stats& s) { return s.objects; }},
+  {kind::gauge, "storage_bytes", "Bytes of stored objects with their bookkeeping",
+   [](const storage_stats& s) { return s.bytes; }},
+  {kind::gauge, "storage_reserved_bytes", "Bytes taken by unfinished uploads",
+   [](const storage_stats& s) { return s.reserved; }},
+  {kind::gauge, "storage_quota_bytes", "Bound of the two (storage.quota); 0 = none",
+   [](const storage_stats& s) { return s.quota; }},
+  {kind::gauge, "storage_puts_open", "Unfinished uploads",
+   [](const storage_stats& s) { return s.puts_open; }},
+  {kind::gauge, "storage_pending_bytes", "Bytes of uploads on their way to the disk",
+   [](const storage_stats& s) { return s.pending_bytes; }},
+  {kind::gauge, "storage_writable", "1 unless the last write failed",
+   [](const storage_stats& s) { return std::uint64_t{s.writable}; }},
+  {kind::counter, "storage_puts_total", "Uploads that were stored",
+   [](const storage_stats& s) { return s.puts; }},
+  {kind::counter, "storage_puts_failed_total", "Uploads that were refused, aborted or collected",
+   [](const storage_stats& s) { return s.puts_failed; }},
+  {kind::counter, "storage_bytes_in_total", "Bytes of uploads that were stored",
+   [](const storage_stats& s) { return s.bytes_in; }},
+  {kind::counter, "storage_bytes_out_total", "Bytes handed out",
+   [](const storage_stats& s) { return s.bytes_out; }},
+  {kind::counter, "storage_reads_total", "Chunks handed out",
+   [](const storage_stats& s) { return s.reads; }},
+  {kind::counter, "storage_reads_cold_total", "Reads that had to wait for a disk",
+   [](const storage_stats& s) { return s.reads_cold; }},
+  {kind::counter, "storage_verified_total", "Groups of 64 KiB hashed to be handed out",
+   [](const storage_stats& s) { return s.verified; }},
+  {kind::counter, "storage_integrity_fail_total", "Groups that did not hash to their id",
+   [](const storage_stats& s) { return s.corrupt; }},
+  {kind::counter, "storage_cache_hits_total", "Groups found verified",
+   [](const storage_stats& s) { return s.cache.hits; }},
+  {kind::counter, "storage_cache_misses_total", "Groups not found verified",
+   [](const storage_stats& s) { return s.cache.misses; }},
+  {kind::counter, "storage_cache_evicted_total", "Verified groups dropped for others",
+   [](const storage_stats& s) { return s.cache.evicted; }},
+  {kind::gauge, "storage_cache_bytes", "Bytes of verified groups held (storage.verified-cache)",
+   [](const storage_stats& s) { return s.cache.bytes; }},
+};
+
+} // namespace
+
+/// A scrape asks for many values at once and holds the registry's lock.
+struct storage_metrics::cache {
+  std::shared_ptr<backend> db;
+  storage_stats last{};
+  steady::time_point taken{};
+
+  const storage_stats& get() {
+    if (auto now = steady::now(); taken == steady::time_point{} || now - taken > 500ms) {
+      last = db->stats();
+      taken = now;
+    }
+    return last;
+  }
+};
+
+storage_metrics::storage_metrics(core::metrics::registry& r, std::shared_ptr<backend> db)
+  : cache_(std::make_shared<cache>(std::move(db))) {
+  for (const auto& f : families)
+    shown_.push_back(std::make_unique<core::metrics::callback>(
+      r, f.is, f.name, f.help,
+      [cached = cache_, value = f.value] { return static_cast<double>(value(cached->get())); }));
+}
+
+storage_metrics::~storage_metrics() = default;
+
+} // namespace ron::storage

@@ -5,6 +5,7 @@
 #include "core/crypto/tls_session.hpp"
 #include "core/json.hpp"
 #include "core/log.hpp"
+#include "transport/oap_service.hpp"
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
 
@@ -92,6 +93,45 @@ transport::connection_factory https_factory(http::http_service_ptr service,
   };
 }
 
+transport::oap_settings oap_settings_of(const core::node_config& c) {
+  transport::oap_settings s;
+  s.session.max_frame = c.oap.max_frame;
+  s.session.max_streams = c.oap.max_streams;
+  s.session.ack_window = c.oap.ack_window;
+  s.session.max_inflight = c.oap.max_inflight;
+  s.session.receive_budget = c.oap.receive_budget;
+  s.session.ua = "ron-node";
+  s.session.features = {"x1"};
+  s.session.transports = {"tcp+tls"};
+  s.handshake_timeout = c.transport.handshake_timeout;
+  s.read_timeout = c.transport.read_timeout;
+  s.idle_timeout = c.transport.idle_timeout;
+  s.request_timeout = c.omnigate.request_timeout;
+  return s;
+}
+
+transport::connection_factory oap_factory(transport::oap_service_ptr service,
+                                          std::vector<core::crypto::tls_context> contexts) {
+  return [service = std::move(service),
+          contexts = std::move(contexts)](caf::local_actor*, accepted a) {
+    auto& here = *core::shard::current();
+    auto session = core::crypto::tls_session::accept(contexts[here.index()]);
+    if (!session) {
+      core::log::warn("node", "no TLS session for a connection",
+                      {{"reason", session.error().message}});
+      return;
+    }
+    transport::open_oap_connection(
+      here, service,
+      [a = std::move(a), s = std::move(*session)](boost::asio::io_context& io,
+                                                  transport::link_owner owner) mutable {
+        return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text,
+                                                std::move(s), owner),
+                       std::move(a.slot));
+      });
+  };
+}
+
 } // namespace
 
 servers::servers(server_parts parts) : parts_(std::move(parts)) {
@@ -118,6 +158,8 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
     ok = s->open_http(c.http.address, wire::http, "http.address");
   if (ok)
     ok = s->open_http(c.http.tls_address, wire::https, "http.tls-address");
+  if (ok)
+    ok = s->open_oap();
   if (!ok)
     return std::unexpected{ok.error()};
   return s;
@@ -183,6 +225,27 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
   if (auto ok = listen(*where, tls ? entrance::https : entrance::http, key, make); !ok)
     return ok;
   (tls ? https_ : http_) = public_listeners_.back().address.to_string();
+  return {};
+}
+
+started<void> servers::open_oap() {
+  const auto& where = parts_.config->oap.tls_address;
+  if (!where)
+    return {};
+  auto rows = parts_.public_rows;
+  for (auto& row : transport::wire_operations())
+    rows.push_back(std::move(row));
+  auto service = std::make_shared<transport::oap_service>(
+    transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
+    oap_settings_of(*parts_.config));
+  auto c = contexts("oap/1");
+  if (!c)
+    return cannot_start(exit_configuration, "transport: " + c.error().message);
+  if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
+                       oap_factory(std::move(service), std::move(*c)));
+      !ok)
+    return ok;
+  oap_tls_ = public_listeners_.back().address.to_string();
   return {};
 }
 

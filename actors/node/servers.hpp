@@ -60,6 +60,7 @@ private:
   started<void> load_identity();
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
+  started<void> open_oap();
   started<void> open_admin();
   started<void> listen(const core::config::host_port& where, transport::entrance label,
                        const char* key, const transport::connection_factory& make);

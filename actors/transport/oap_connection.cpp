@@ -136,6 +136,7 @@ void oap_connection::deliver() {
       if (!std::holds_alternative<oap::opened>(events.front()))
         continue; // of a stream whose actor is gone
       s = slots_.emplace(corr, slot{take_actor(), {}}).first;
+      service_->wire().streams.add();
     }
     self_->send(s->second.actor, stream_input{corr, std::move(events)});
     retire(corr);
@@ -171,10 +172,10 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
       if (how == oap::send_status::refused)
         session_->fail(corr, {core::ec::internal, "the node could not frame its answer"});
       ++freed;
-    } else if (auto* e = std::get_if<send_end>(&item)) {
-      session_->end(corr, e->status);
-    } else if (auto* e = std::get_if<send_error>(&item)) {
-      session_->fail(corr, e->why);
+    } else if (auto* last = std::get_if<send_end>(&item)) {
+      session_->end(corr, last->status);
+    } else if (auto* bad = std::get_if<send_error>(&item)) {
+      session_->fail(corr, bad->why);
     } else if (auto* n = std::get_if<send_consumed>(&item)) {
       session_->consumed(corr, n->frames);
     }
@@ -191,6 +192,7 @@ void oap_connection::retire(oap::corr_t corr) {
     return;
   idle_.push_back({std::move(s->second.actor), now()});
   slots_.erase(s);
+  service_->wire().streams.sub();
 }
 
 caf::actor oap_connection::take_actor() {

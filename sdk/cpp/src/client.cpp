@@ -93,7 +93,8 @@ private:
 
   result<void> send_some() {
     auto& s = link_.session();
-    while (sending_ && s.can_send(corr_)) {
+    // A refused chunk is kept: only a refusal makes the session report when it may be sent.
+    while (sending_) {
       if (chunk_.empty()) {
         auto next = (*request_.source)();
         if (!next)

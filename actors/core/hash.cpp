@@ -190,7 +190,8 @@ digest derive_key(std::string_view context, byte_view material) noexcept {
 
 tenant tenant_of(std::string_view first_part) noexcept {
   auto key = derive_key("ron 2026 tenant",
-                        {reinterpret_cast<const std::uint8_t*>(first_part.data()), first_part.size()});
+                        {reinterpret_cast<const std::uint8_t*>(first_part.data()),
+                         first_part.size()});
   tenant out;
   std::copy_n(key.begin(), out.id.size(), out.id.begin());
   return out;
@@ -331,7 +332,8 @@ bool self_test() noexcept {
                          "bc3e3d41a1146b069abffad3c0d44860cf664390afce4d9661f7902e7943e085"))
       return false;
     // One group, full groups, and last groups that end in every kind of place.
-    for (std::size_t n : {0, 1, 1'024, 65'536, 65'537, 131'072, 133'121, 150'000, 196'608, 204'000}) {
+    for (std::size_t n :
+         {0, 1, 1'024, 65'536, 65'537, 131'072, 133'121, 150'000, 196'608, 204'000}) {
       tree_builder tree;
       tree.feed(part(n));
       if (tree.finish() != hash(part(n)))

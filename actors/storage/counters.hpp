@@ -34,7 +34,7 @@ struct counters {
     return {puts_open.load(std::memory_order_relaxed), pending.load(std::memory_order_relaxed)};
   }
   void fill(storage_stats& out) const noexcept {
-    auto get = [](const std::atomic<std::uint64_t>& x) { return x.load(std::memory_order_relaxed); };
+    auto get = [](const auto& x) { return x.load(std::memory_order_relaxed); };
     out.objects = get(objects);
     out.bytes = get(bytes);
     out.puts_open = get(puts_open);

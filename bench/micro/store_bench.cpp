@@ -209,7 +209,9 @@ void put_object(benchmark::State& state) {
   }
   state.SetBytesProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK(put_object)->Name("storage/put")->ArgsProduct({{0, 1}, {1'024, 65'536, 16 << 20}})->UseRealTime();
+BENCHMARK(put_object)->Name("storage/put")
+  ->ArgsProduct({{0, 1}, {1'024, 65'536, 16 << 20}})
+  ->UseRealTime();
 
 /// The roofline of a PUT: one copy and one hash.
 void copy_and_hash(benchmark::State& state) {

@@ -81,7 +81,8 @@ TYPED_TEST(Backend, EveryRangeEqualsTheSource) {
   std::mt19937_64 rng{seed};
   for (int i = 0; i < 2'000; ++i) {
     auto from = rng() % data.size();
-    auto to = std::min<std::uint64_t>(data.size(), from + 1 + rng() % (rng() % 8 ? 70'000 : 400'000));
+    auto length = 1 + rng() % (rng() % 8 ? 70'000 : 400'000);
+    auto to = std::min<std::uint64_t>(data.size(), from + length);
     auto part = get(db, r->cid, from, to);
     ASSERT_TRUE(part) << part.error().message;
     ASSERT_TRUE(std::equal(part->begin(), part->end(), data.begin() + static_cast<long>(from),

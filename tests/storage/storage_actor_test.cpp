@@ -59,7 +59,9 @@ struct slow_backend final : backend {
   void del(const core::cid& c, const core::tenant& t, outcome<void> then) override {
     kept->del(c, t, std::move(then));
   }
-  void pin(const core::cid& c, outcome<object_info> then) override { kept->pin(c, std::move(then)); }
+  void pin(const core::cid& c, outcome<object_info> then) override {
+    kept->pin(c, std::move(then));
+  }
   void unpin(const core::cid& c, outcome<object_info> then) override {
     kept->unpin(c, std::move(then));
   }

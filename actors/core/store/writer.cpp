@@ -44,7 +44,8 @@ struct writer::batch {
 };
 
 writer::writer(environment& env, writer_limits limits, faults* injected)
-  : env_(env), limits_(limits), faults_(injected), queue_(limits.queue), thread_([this] { run(); }) {
+  : env_(env), limits_(limits), faults_(injected), queue_(limits.queue),
+    thread_([this] { run(); }) {
   // nop
 }
 
@@ -246,8 +247,8 @@ result<void> writer::commit(MDB_txn* txn) {
   ++stats_.commits;
   stats_.commit_time += took;
   stats_.commit_time_max = std::max<std::chrono::nanoseconds>(stats_.commit_time_max, took);
-  auto us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
-  auto bucket = static_cast<std::size_t>(std::bit_width(us));
+  auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  auto bucket = static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(us)));
   ++stats_.commit_times[std::min(bucket, writer_stats::buckets - 1)];
   return {};
 }

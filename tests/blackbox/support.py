@@ -19,6 +19,7 @@ What it relies on: the ready line, the exit codes and the first contact of the H
 Every wait has a deadline. A node that a test leaves running is stopped, and its stderr is shown when
 the test fails.
 """
+import concurrent.futures
 import ctypes
 import hashlib
 import http.client
@@ -38,6 +39,15 @@ import unittest
 EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_INTERNAL, EXIT_CUT_SHORT, EXIT_CONFIG = 0, 2, 69, 70, 75, 78
 READY_SECONDS = 20
 STOP_SECONDS = 20
+
+# Lifts the rates meant for strangers, for tests that ask a lot.
+NO_RATES = """\
+[omnigate]
+rate = 10000000/s
+burst = 10000000
+rate-address = 0/s
+rate-tenant = 0/s
+"""
 
 # Read before a test's own configuration, which overrides it key by key.
 BASE_CONFIG = """\
@@ -69,6 +79,18 @@ def clean_environment(extra=None):
     """The environment without RON_* variables (ron-node refuses unknown ones) plus `extra`."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RON_")}
     return environment | (extra or {})
+
+
+def source(*parts):
+    """A path below the root of the sources."""
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    return os.path.join(os.environ.get("RON_SOURCE_DIR") or here, *parts)
+
+
+def b3(data):
+    """The id of an object with these bytes, by a program that is not ours."""
+    done = subprocess.run(["b3sum", "--no-names", "-"], input=data, capture_output=True, check=True)
+    return "b3:" + done.stdout.decode().strip()
 
 
 def run(name, *arguments, env=None, timeout=30, **options):
@@ -133,14 +155,15 @@ class Answer:
 class Node:
     """One ron-node in a folder of its own. start() may follow stop() or kill(): the folder stays."""
 
-    def __init__(self, config="", *arguments, env=None, name="node", command=None):
+    def __init__(self, config="", *arguments, env=None, name="node", command=None,
+                 base=BASE_CONFIG):
         self._folder = tempfile.TemporaryDirectory(prefix=f"ron-{name}-")
         self.name, self.folder = name, self._folder.name
         self.env, self.arguments = env, list(arguments)
         self.command = command or [program("ron-node")]
         self.process, self.ready, self.lines = None, None, None
         self.files = []
-        for part, text in (("base.ini", BASE_CONFIG), ("test.ini", config)):
+        for part, text in (("base.ini", base), ("test.ini", config)):
             self.files.append(os.path.join(self.folder, part))
             with open(self.files[-1], "w", encoding="utf-8") as file:
                 file.write(text)
@@ -253,6 +276,15 @@ class Node:
                 total += float(value)
         return total
 
+    def metrics(self):
+        """All samples on /metrics: {'name{label="value"}': number}."""
+        samples = {}
+        for line in self.get("/metrics", endpoint="admin").body.decode().splitlines():
+            if line and not line.startswith("#"):
+                series, _, value = line.rpartition(" ")
+                samples[series] = float(value)
+        return samples
+
     def first_contact(self, timeout=5):
         """{"cert_sha256", "token"} from the abstract UNIX socket that only our uid may read."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as contact:
@@ -280,6 +312,17 @@ _libc = ctypes.CDLL(None)
 def die_with_us():
     """In the child: SIGKILL when the test process ends, so that no node survives a timeout of ctest."""
     _libc.prctl(1, signal.SIGKILL)
+
+
+def together(calls):
+    """Runs calls side by side, all let go at once: their results in the same order."""
+    gate = threading.Barrier(len(calls))
+
+    def one(call):
+        gate.wait(30)
+        return call()
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(one, calls))
 
 
 class NodeTest(unittest.TestCase):

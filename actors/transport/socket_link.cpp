@@ -69,7 +69,7 @@ void socket_link::want_bytes() {
   socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, std::move(done));
 }
 
-void socket_link::readable() {
+void socket_link::read_socket() {
   auto buffer = scratch();
   auto n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (n > 0) {

@@ -40,6 +40,8 @@ protected:
 
   // -- what a kind of link decides -----------------------------------------------
 
+  /// The socket has something to read: `read_socket`, now or later.
+  virtual void readable() { read_socket(); }
   /// Bytes came from the socket; they stay where they are during the call only.
   virtual void arrived(core::byte_view raw) = 0;
   /// The socket will bring no more: `end_reading` or `fail`.
@@ -51,8 +53,10 @@ protected:
 
   // -- what a derived class uses -------------------------------------------------
 
-  /// Waits for the socket and calls `arrived`, once.
+  /// Waits for the socket; `readable` follows, once.
   void want_bytes();
+  /// Reads what is there: `arrived`, `ended` or `fail`.
+  void read_socket();
   /// Sends raw bytes (handshake); leaves `slices` empty.
   void send_raw(std::vector<core::bytes>& slices);
   /// Puts plaintext into the owner's hands: now if it waits for some, else at its next `read`.
@@ -81,7 +85,6 @@ protected:
   const std::string& peer() const noexcept { return peer_; }
 
 private:
-  void readable();
   void flush(bool from_owner);
   void writable();
   void await_writable();

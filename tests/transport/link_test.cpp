@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <random>
 #include <thread>
 
@@ -132,6 +133,31 @@ TEST_F(Link, TlsHalfClose) {
   EXPECT_TRUE(*probe->record().read_end);
 }
 
+TEST_F(Link, TlsTakesWhatComesWithTheHandshake) {
+  auto [ours, theirs] = test::tcp_pair();
+  auto server = tls_context::make_server(world.server_options()).value();
+  auto client = tls_context::make_client(world.client_options()).value();
+  // The client's last flight, its question and its close_notify lie in the socket together.
+  auto mine = tls_session::connect(client, "localhost").value();
+  auto their = tls_session::accept(server).value();
+  std::string ignored;
+  std::optional<core::error> failed;
+  ASSERT_TRUE(test::tls_pair::feed(their, test::drain(mine), ignored, failed, 1 << 17));
+  ASSERT_TRUE(test::tls_pair::feed(mine, test::drain(their), ignored, failed, 1 << 17));
+  ASSERT_TRUE(test::tls_pair::say(mine, "question"));
+  mine.shutdown();
+  ASSERT_TRUE(test::send_all(theirs.get(), test::drain(mine)));
+  auto session = std::make_shared<tls_session>(std::move(their));
+  probe.emplace(*this, 0, link_probe::mode::echo,
+                [fd = ours.release(), session](core::shard& home, auto owner) {
+                  return transport::make_tls_link(home.io(), transport::unique_fd{fd}, "peer:1",
+                                                  std::move(*session), owner);
+                });
+  peer.emplace(std::move(theirs), std::move(mine));
+  EXPECT_EQ(peer->read_all(), "question");
+  ASSERT_TRUE(probe->until([](auto& r) { return r.read_end == true; }));
+}
+
 TEST_F(Link, TlsNoticesTruncation) {
   start_tls(link_probe::mode::echo);
   ASSERT_TRUE(peer->shake_hands());
@@ -231,6 +257,26 @@ TEST_F(Link, ActorThatEndsClosesItsLink) {
   ASSERT_TRUE(peer->shake_hands());
   probe->kill();
   EXPECT_LT(test::receive_all(peer->fd()).size(), 10'000u) << "tickets, then the end";
+}
+
+TEST_F(Link, HandshakesTakeTurns) {
+  std::vector<std::uint64_t> turns;
+  std::promise<void> done;
+  shards.at(0).submit([&] {
+    auto line = std::make_shared<transport::handshake_line>(shards.at(0), 2, 1);
+    for (int i = 0; i < 7; ++i)
+      line->enter([&, i] {
+        turns.push_back(shards.at(0).stats().turns);
+        if (i == 6)
+          done.set_value();
+      });
+    EXPECT_EQ(turns.size(), 2u);
+    EXPECT_EQ(line->waiting(), 5u);
+  });
+  done.get_future().wait();
+  ASSERT_EQ(turns.size(), 7u);
+  for (std::size_t i = 2; i < 7; ++i)
+    EXPECT_GT(turns[i], turns[i - 2]) << "two in a turn at most";
 }
 
 TEST_F(Link, ContinuesAPartialFrameInTheSameBlock) {

@@ -19,6 +19,19 @@ using core::ec;
 constexpr std::size_t backlog_max = 2 * core::limits::chunk_bytes;
 /// Chunks that go out before other actors of the shard get their turn.
 constexpr int offers_max = 4;
+/// Actions of the machine before they do: a read may hold thousands of pipelined requests.
+constexpr int actions_max = 64;
+
+/// What the connections of a shard share; one thread.
+struct shard_tools {
+  core::id_source ids;
+  date_line date;
+};
+
+shard_tools& tools() {
+  static thread_local shard_tools t;
+  return t;
+}
 
 bool names_object(const core::json& args, const core::cid& id) {
   const auto text = id.to_text();
@@ -108,15 +121,22 @@ void http_connection::pump() {
     pump_again_ = true;
     return;
   }
+  int left = actions_max;
   do {
     pump_again_ = false;
     machine_.written(link_->backlog(), link_->bytes_out(), now());
-    while (auto action = machine_.next())
+    for (; left > 0; --left) {
+      auto action = machine_.next();
+      if (!action)
+        break;
       std::visit([this](auto& a) { perform(a); }, *action);
-  } while (pump_again_);
+    }
+  } while (pump_again_ && left > 0);
   pumping_ = false;
   if (ended_)
     return;
+  if (left == 0)
+    self_->defer([this] { end_of_turn(); });
   if (opened_ && !reading_ && machine_.wants_read()) {
     reading_ = true;
     link_->read(machine_.pending());
@@ -217,8 +237,9 @@ void http_connection::identify(http::request& r) {
   r.call.started = now();
   r.call.deadline = r.call.started;
   if (r.call.corr.empty())
-    r.call.corr = ids_.next_corr(service_->clock().wall_ms());
-  r.call.traceparent = (r.trace ? ids_.child_of(*r.trace) : ids_.new_trace()).to_text();
+    r.call.corr = tools().ids.next_corr(service_->clock().wall_ms());
+  auto& ids = tools().ids;
+  r.call.traceparent = (r.trace ? ids.child_of(*r.trace) : ids.new_trace()).to_text();
 }
 
 /// An upload has time for its whole body; everything else until its answer begins. What a caller
@@ -307,7 +328,7 @@ void http_connection::complete(http_exchange& x, std::uint16_t status, core::ec 
 }
 
 answer_context http_connection::context(const http::request& r, bool close) {
-  return {.date = date_.at(service_->clock().wall_ms()),
+  return {.date = tools().date.at(service_->clock().wall_ms()),
           .corr = r.call.corr.text(),
           .trace = r.call.traceparent,
           .close = close,
@@ -367,22 +388,24 @@ void http_connection::send_object_head(http_exchange& x, const transport::object
   std::string text;
   append_object_head(text, h, unchanged, c);
   out_.push_back(core::bytes::copy(text));
-  if (unchanged)
-    x.want_head_only();
-  object_left_ = x.head_only() ? 0 : h.length;
+  object_left_ = h.length;
   object_status_ = unchanged ? 304 : h.partial ? 206 : 200;
+  if (unchanged || x.head_only()) {
+    // Complete as it is: an operation that writes on nevertheless is not kept busy with it.
+    auto keep = x.weak_from_this().lock();
+    flush();
+    return complete(x, object_status_, ec::none);
+  }
   // The first bytes usually follow within this turn: one write for both.
   self_->defer([this] { end_of_turn(); });
 }
 
 void http_connection::send_object_bytes(http_exchange& x, core::bytes chunk) {
-  if (!x.head_only()) {
-    if (chunk.size() > object_left_)
-      return cut(x, "more bytes than announced");
-    object_left_ -= chunk.size();
-    out_.push_back(std::move(chunk));
-    flush();
-  }
+  if (chunk.size() > object_left_)
+    return cut(x, "more bytes than announced");
+  object_left_ -= chunk.size();
+  out_.push_back(std::move(chunk));
+  flush();
   offer_room();
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "core/actor/actor.hpp"
-#include "core/ids.hpp"
 #include "transport/http/connection_machine.hpp"
 #include "transport/http/http_exchange.hpp"
 #include "transport/http/http_service.hpp"
@@ -106,8 +105,6 @@ private:
   connection_machine machine_;
   transport::link_ptr link_;
   std::string peer_;
-  core::id_source ids_;
-  date_line date_;
   http_exchange* current_ = nullptr;  ///< the request that is served; owned by who serves it
   std::vector<core::bytes> out_;      ///< not given to the link yet
   std::uint64_t object_left_ = 0;     ///< bytes that the answer still promises

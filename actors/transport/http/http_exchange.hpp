@@ -30,8 +30,8 @@ protected:
 };
 
 /// One request on an HTTP connection. Knows in which order things may be said; what goes over the
-/// wire is its host's business. After its answer, and after the caller is gone, it is detached:
-/// every call is legal and does nothing.
+/// wire is its host's business. After its answer (for HEAD and 304 that is `begin`), and after the
+/// caller is gone, it is detached: every call is legal and does nothing.
 class http_exchange final : public transport::exchange,
                             public std::enable_shared_from_this<http_exchange> {
 public:
@@ -63,8 +63,6 @@ public:
   /// Hands over the word that there is room, if somebody waits for it. True if so.
   bool room();
   bool waits_for_room() const noexcept { return room_ != nullptr; }
-  /// Only the head of the object is wanted (304).
-  void want_head_only() noexcept { request_.head_only = true; }
   bool streaming() const noexcept { return streaming_; }
   /// The answer is complete: detached, nobody is told.
   void leave() noexcept;

@@ -21,8 +21,10 @@ constexpr time_t idle_seconds = 1;
 class tls_link final : public socket_link {
 public:
   tls_link(boost::asio::io_context& io, unique_fd fd, std::string peer, tls_session session,
-           link_owner owner)
-    : socket_link(io, std::move(fd), std::move(peer), owner), session_(std::move(session)) {
+           link_owner owner, handshake_line_ptr line)
+    : socket_link(io, std::move(fd), std::move(peer), owner),
+      session_(std::move(session)),
+      line_(std::move(line)) {
     // nop
   }
 
@@ -38,6 +40,7 @@ public:
   }
 
 private:
+  void readable() override;
   void arrived(core::byte_view raw) override;
   void ended() override;
   bool seal(std::vector<core::bytes>& slices) override;
@@ -49,6 +52,7 @@ private:
   bool was_idle();
 
   tls_session session_;
+  handshake_line_ptr line_; ///< until the handshake is complete
   core::slab slab_;
   time_t last_write_ = 0;
 };
@@ -60,6 +64,15 @@ void tls_link::make_room(std::size_t ciphertext) {
   slab_ = core::slab{partial() > 0 ? std::max(need, bulk_slab_bytes) : need};
 }
 
+void tls_link::readable() {
+  if (!line_)
+    return read_socket();
+  line_->enter([me = shared_from_this(), this, keep = owner().hold()] {
+    if (!is_closed())
+      owner().enter([this] { read_socket(); });
+  });
+}
+
 void tls_link::arrived(core::byte_view raw) {
   auto was_open = session_.is_open();
   make_room(raw.size());
@@ -69,10 +82,11 @@ void tls_link::arrived(core::byte_view raw) {
   if (!done)
     return fail(done.error());
   slab_.commit(done->produced);
+  auto slice = slab_.cut(begin, done->produced); // now: the owner may ask for a read meanwhile
   if (!was_open && session_.is_open())
     report_open();
-  if (!is_closed() && done->produced > 0)
-    deliver(slab_.cut(begin, done->produced));
+  if (!is_closed() && !slice.empty())
+    deliver(std::move(slice));
   if (is_closed())
     return;
   if (session_.peer_closed())
@@ -115,6 +129,7 @@ void tls_link::send_output() {
 }
 
 void tls_link::report_open() {
+  line_.reset();
   auto info = session_.info();
   owner().events().link_opened({.peer = peer(),
                                 .alpn = std::move(info.alpn),
@@ -134,9 +149,9 @@ bool tls_link::was_idle() {
 } // namespace
 
 link_ptr make_tls_link(boost::asio::io_context& io, unique_fd fd, std::string peer,
-                       tls_session session, link_owner owner) {
-  return std::make_shared<tls_link>(io, std::move(fd), std::move(peer), std::move(session),
-                                    owner);
+                       tls_session session, link_owner owner, handshake_line_ptr line) {
+  return std::make_shared<tls_link>(io, std::move(fd), std::move(peer), std::move(session), owner,
+                                    std::move(line));
 }
 
 } // namespace ron::transport

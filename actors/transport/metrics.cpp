@@ -1,0 +1,67 @@
+#include "transport/metrics.hpp"
+
+namespace ron::transport {
+
+std::string_view to_string(entrance e) noexcept {
+  switch (e) {
+    case entrance::http: return "http";
+    case entrance::https: return "https";
+    case entrance::oap_tls: return "oap_tls";
+  }
+  return "?";
+}
+
+std::string_view to_string(handshake h) noexcept {
+  switch (h) {
+    case handshake::full: return "full";
+    case handshake::resumed: return "resumed";
+    case handshake::failed: return "failed";
+    case handshake::timeout: return "timeout";
+  }
+  return "?";
+}
+
+std::string_view to_string(ending e) noexcept {
+  switch (e) {
+    case ending::clean: return "clean";
+    case ending::reject: return "reject";
+    case ending::broken: return "broken";
+    case ending::timeout: return "timeout";
+    case ending::cut: return "cut";
+  }
+  return "?";
+}
+
+std::string_view to_string(direction d) noexcept {
+  return d == direction::in ? "in" : "out";
+}
+
+socket_metrics::socket_metrics(core::metrics::registry& r)
+  : accepted(r, "transport_accepted_total", "Connections that were let in", {"listener"}),
+    refused(r, "transport_refused_total", "Connections closed right after accept",
+            {"listener", "reason"}),
+    connections(r, "transport_connections", "Open connections", {"listener"}),
+    handshakes(r, "transport_handshakes_total", "TLS handshakes by outcome", {"outcome"}),
+    handshake_seconds(r, "transport_handshake_seconds",
+                      "From accept to the end of the TLS handshake"),
+    bytes(r, "transport_bytes_total", "Bytes as they went over the wire", {"direction"}) {
+  // nop
+}
+
+oap_metrics::oap_metrics(core::metrics::registry& r)
+  : rejects(r, "oap_rejects_total", "Bad frames by bucket", {"reason"}),
+    frames(r, "oap_frames_total", "Frames received, rejected ones not counted", {"kind"}),
+    frames_out(r, "oap_frames_sent_total", "Frames sent", {"kind"}),
+    streams(r, "oap_streams", "Open streams"),
+    streams_total(r, "oap_streams_total", "Streams accepted"),
+    starts_refused(r, "oap_starts_refused_total", "STARTs answered with stream_limit or drain"),
+    endings(r, "oap_connections_ended_total", "Connections by how they ended", {"ending"}),
+    window_stalls(r, "oap_window_stalls_total", "Sends that waited for the peer's window"),
+    decode_seconds(r, "oap_decode_seconds", "Reading one frame, averaged over one read", {},
+                   core::metrics::fine_buckets()),
+    decode_p95(r, "oap_decode_p95_seconds", "95th percentile of oap_decode_seconds over 60 s",
+               decode_seconds) {
+  // nop
+}
+
+} // namespace ron::transport

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "core/metrics.hpp"
+#include "oap/frame.hpp"
+#include "oap/reject.hpp"
+#include "transport/connection_budget.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace ron::transport {
+
+/// Who listens; metric label.
+enum class entrance : std::uint8_t { http, https, oap_tls };
+inline constexpr std::size_t entrance_count = 3;
+std::string_view to_string(entrance e) noexcept;
+
+/// How a TLS handshake ended; metric label.
+enum class handshake : std::uint8_t { full, resumed, failed, timeout };
+inline constexpr std::size_t handshake_count = 4;
+std::string_view to_string(handshake h) noexcept;
+
+/// Why a connection ended; metric label.
+enum class ending : std::uint8_t {
+  clean,     ///< the peer closed it in good order, or a drain finished
+  reject,    ///< the peer broke the protocol
+  broken,    ///< reset, truncated, TLS failed
+  timeout,   ///< a deadline passed
+  cut,       ///< we stopped it
+};
+inline constexpr std::size_t ending_count = 5;
+std::string_view to_string(ending e) noexcept;
+
+enum class direction : std::uint8_t { in, out };
+inline constexpr std::size_t direction_count = 2;
+std::string_view to_string(direction d) noexcept;
+
+} // namespace ron::transport
+
+namespace ron::core::metrics {
+
+template <>
+inline constexpr std::size_t label_count<transport::entrance> = transport::entrance_count;
+template <>
+inline constexpr std::size_t label_count<transport::handshake> = transport::handshake_count;
+template <>
+inline constexpr std::size_t label_count<transport::ending> = transport::ending_count;
+template <>
+inline constexpr std::size_t label_count<transport::direction> = transport::direction_count;
+template <>
+inline constexpr std::size_t label_count<transport::refusal> = transport::refusal_count;
+template <>
+inline constexpr std::size_t label_count<oap::bucket> = oap::bucket_count;
+template <>
+inline constexpr std::size_t label_count<oap::kind> = oap::kind_count;
+
+} // namespace ron::core::metrics
+
+namespace ron::transport {
+
+/// Sockets, whatever they carry. One per node.
+struct socket_metrics {
+  explicit socket_metrics(core::metrics::registry& r);
+
+  core::metrics::counter<entrance> accepted;
+  core::metrics::counter<entrance, refusal> refused;
+  core::metrics::updown<entrance> connections;
+  core::metrics::counter<handshake> handshakes;
+  core::metrics::histogram<> handshake_seconds;
+  core::metrics::counter<direction> bytes;
+};
+
+/// OAP/1 connections of the accepting side. One per node.
+struct oap_metrics {
+  explicit oap_metrics(core::metrics::registry& r);
+
+  core::metrics::counter<oap::bucket> rejects;
+  core::metrics::counter<oap::kind> frames; ///< received; rejected ones are not in
+  core::metrics::counter<oap::kind> frames_out;
+  core::metrics::updown<> streams;
+  core::metrics::counter<> streams_total;
+  core::metrics::counter<> starts_refused;
+  core::metrics::counter<ending> endings;
+  core::metrics::counter<> window_stalls;
+  core::metrics::histogram<> decode_seconds; ///< per read, divided by its frames
+  core::metrics::window_quantile decode_p95;
+};
+
+} // namespace ron::transport

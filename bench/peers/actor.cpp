@@ -105,6 +105,11 @@ void serve(Self self, const caf::actor& pong, caf::duration timeout, clock_type:
   });
 }
 
+clock_type::time_point after(double seconds) {
+  std::chrono::duration<double> d{seconds};
+  return clock_type::now() + std::chrono::duration_cast<clock_type::duration>(d);
+}
+
 template <class Side>
 caf::behavior make_ping(typename Side::template self<ping_state> self, caf::actor pong,
                         caf::duration timeout, clock_type::time_point end,
@@ -120,9 +125,7 @@ sample round_trip(double seconds, caf::duration timeout) {
   auto pong = Side::spawn(system, make_pong<Side>, 0);
   auto s = measure([&] {
     std::promise<double> result;
-    auto end = clock_type::now() + std::chrono::duration_cast<clock_type::duration>(
-                                     std::chrono::duration<double>{seconds});
-    Side::spawn(system, make_ping<Side>, pong, timeout, end, &result);
+    Side::spawn(system, make_ping<Side>, pong, timeout, after(seconds), &result);
     return result.get_future().get();
   });
   core::end(pong);
@@ -187,9 +190,7 @@ sample frames(double seconds) {
   auto consumer = Side::spawn(system, make_consumer<Side>, 0);
   auto s = measure([&] {
     std::promise<double> result;
-    auto end = clock_type::now() + std::chrono::duration_cast<clock_type::duration>(
-                                     std::chrono::duration<double>{seconds});
-    Side::spawn(system, make_producer<Side>, consumer, end, &result);
+    Side::spawn(system, make_producer<Side>, consumer, after(seconds), &result);
     return result.get_future().get();
   });
   core::end(consumer);
@@ -234,7 +235,7 @@ struct bench_case {
   std::function<double(const sample&)> figure; ///< in `unit`
   bool less_is_better;
   std::function<bool(double)> met;             ///< of our figure
-  std::function<double(const sample&)> cpu;    ///< CPU ns per operation, or percent when idle
+  std::function<double(const sample&)> cpu;    ///< ns per operation, or percent when idle
 };
 
 void run(const bench_case& c, int pairs) {
@@ -270,7 +271,7 @@ std::vector<bench_case> cases(double seconds) {
   auto above_10m = [](double x) { return x >= 10e6; };
   auto below_half_percent = [](double x) { return x < 0.5; };
   const caf::duration timeout{5s};
-  const caf::duration none{caf::infinite};
+  const caf::duration none; // what a deadline costs is one of the questions here
   return {
     {"request round trip on one shard", "ns", "<= 1000",
      [=] { return round_trip<ours>(seconds, none); },

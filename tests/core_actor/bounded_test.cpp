@@ -62,7 +62,7 @@ TEST_F(Bounded, DropsPlainMessagesAtTheBoundAndCountsThem) {
 TEST_F(Bounded, AnswersARefusedRequestAtOnce) {
   auto c = spawn_counter(1);
   std::vector<core::error> errors;
-  own(system.spawn([&](caf::event_based_actor* self) {
+  own(core::spawn_in(system, {}, [&](caf::event_based_actor* self) {
     self->send(c, atom::put_v, 0);
     self->request(c, 1s, atom::write_v, 1)
       .then([](int) { FAIL() << "there was no room"; },

@@ -64,7 +64,7 @@ struct Downstream : test::ActorFixture {
 
   // A caller known only as an event-based actor, as the operations of a wire see it.
   void call(int n, std::chrono::milliseconds budget = 1s) {
-    own(system.spawn([this, n, budget](caf::event_based_actor* self) -> caf::behavior {
+    own(core::spawn_in(system, {}, [this, n, budget](caf::event_based_actor* self) -> caf::behavior {
       downstream.call(self, now() + budget, atom::get_v, n)
         .then([this](int value) { values.push_back(value); },
               [this](core::error e) { errors.push_back(std::move(e)); });
@@ -170,7 +170,7 @@ TEST_F(Downstream, ErrorsOfTheDownstreamComeThrough) {
 }
 
 TEST_F(Downstream, ACallerThatEndsGivesItsPermitBack) {
-  caf::actor caller = own(system.spawn([this](caf::event_based_actor* self) -> caf::behavior {
+  caf::actor caller = own(core::spawn_in(system, {}, [this](caf::event_based_actor* self) -> caf::behavior {
     downstream.call(self, now() + 1s, atom::get_v, 1)
       .then([](int) { FAIL(); }, [](core::error) { FAIL(); });
     return {[](atom::tick) {}};

@@ -37,7 +37,7 @@ struct SemaphoreProperty : test::ActorFixture {
 
   void acquire(std::size_t line, std::chrono::milliseconds patience, int id) {
     auto to = caf::actor_cast<core::semaphore_actor>(core->lines->at(line));
-    own(system.spawn([=, this](caf::event_based_actor* self) {
+    own(core::spawn_in(system, {}, [=, this](caf::event_based_actor* self) {
       self->request(to, caf::infinite, atom::acquire_v, now() + patience)
         .then([=, this](const permit_grant& g) { granted.emplace_back(id, g); },
               [=, this](const caf::error& e) { refused.emplace_back(id, core::to_error(e).code); });

@@ -24,7 +24,7 @@ struct Semaphore : test::ActorFixture {
   // Asks for a permit; the answer may come later.
   answer acquire(const core::semaphore& s, std::chrono::milliseconds patience = 1h) {
     auto a = std::make_shared<std::optional<core::result<permit_grant>>>();
-    own(system.spawn([&, a](caf::event_based_actor* self) {
+    own(core::spawn_in(system, {}, [&, a](caf::event_based_actor* self) {
       self->request(s.here(), caf::infinite, atom::acquire_v, now() + patience)
         .then([a](const permit_grant& g) { a->emplace(g); },
               [a](const caf::error& e) { a->emplace(std::unexpected{core::to_error(e)}); });
@@ -110,7 +110,7 @@ TEST_F(Semaphore, AnIdleLineHasNoTimer) {
 TEST_F(Semaphore, AGrantThatNobodyTakesComesBack) {
   auto s = start(1, 4);
   auto held = s.try_acquire();
-  auto asker = own(system.spawn([&](caf::event_based_actor* self) {
+  auto asker = own(core::spawn_in(system, {}, [&](caf::event_based_actor* self) {
     self->request(s.here(), caf::infinite, atom::acquire_v, now() + 1h)
       .then([](const permit_grant&) { FAIL() << "it has ended"; });
   }));

@@ -82,7 +82,7 @@ public:
   template <class R, class Handle, class... Ts>
   std::optional<core::result<R>> ask(const Handle& to, Ts&&... message) {
     auto answer = std::make_shared<std::optional<core::result<R>>>();
-    own(system.spawn([&, answer](caf::event_based_actor* self) {
+    own(core::spawn_in(system, {}, [&, answer](caf::event_based_actor* self) {
       self->request(to, caf::infinite, std::forward<Ts>(message)...)
         .then([answer](const R& value) { answer->emplace(value); },
               [answer](const caf::error& e) {

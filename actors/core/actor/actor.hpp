@@ -10,7 +10,8 @@
 ///     thing.cpp      helpers, then make_thing
 ///
 /// and is spawned by `spawn_on(shard, {}, make_thing, limits)` or, by its parent,
-/// `spawn_here(self, make_thing, limits)`.
+/// `spawn_here(self, make_thing, limits)`. Not by CAF's own `spawn`: it knows neither shard nor
+/// bound nor origin, and reads through a null pointer when the function has no arguments.
 ///
 /// Decide in a machine, act in the actor. Every request has a finite deadline and an error
 /// branch; every promise is delivered on all paths; every actor quits in the end. Give `request`

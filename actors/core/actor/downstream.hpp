@@ -39,8 +39,9 @@ struct value_handler<State, caf::detail::type_list<Args...>> {
 
 } // namespace detail
 
-/// Requests to one role under one semaphore (an empty semaphore is no limit). Every call ends in exactly one of its two handlers,
-/// at the latest when its deadline passes, unless the calling actor ends first.
+/// Requests to one role under one semaphore (an empty semaphore is no limit). Every call ends in
+/// exactly one of its two handlers, at the latest when its deadline passes, unless the calling
+/// actor ends first.
 ///
 ///     storage.call(self, deadline, atom::get_v, cid)
 ///       .then([=](const core::bytes& data) { ... },

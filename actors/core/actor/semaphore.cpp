@@ -50,8 +50,8 @@ semaphore semaphore::start(caf::actor_system& system, std::string name, std::uin
   auto bound = std::min(permits + waiters_max, limits::mailbox_bound_max);
   role_plan plan{std::move(name),
                  [shared, bound](const replica_place& place) {
-                   auto line = spawn_at(place, {.bound = bound}, make_semaphore, shared, place.slot);
-                   return caf::actor_cast<caf::strong_actor_ptr>(line);
+                   return caf::actor_cast<caf::strong_actor_ptr>(
+                     spawn_at(place, {.bound = bound}, make_semaphore, shared, place.slot));
                  },
                  shared->lines, restart_limits{}, std::move(give_up)};
   shared->supervisor = spawn_in(system, {}, make_supervisor, std::move(plan));

@@ -11,12 +11,12 @@ namespace ron::core {
 
 // -- shard_clock -----------------------------------------------------------------
 
-struct shard_clock::timer {
-  explicit timer(boost::asio::io_context& io) : alarm(io) {}
-  boost::asio::steady_timer alarm;
+struct shard_clock::alarm {
+  explicit alarm(boost::asio::io_context& io) : timer(io) {}
+  boost::asio::steady_timer timer;
 };
 
-shard_clock::shard_clock(boost::asio::io_context& io) : timer_(std::make_unique<timer>(io)) {
+shard_clock::shard_clock(boost::asio::io_context& io) : alarm_(std::make_unique<alarm>(io)) {
   // nop
 }
 
@@ -36,8 +36,16 @@ void shard_clock::set_multi_timeout(time_point t, caf::abstract_actor* self, caf
 
 void shard_clock::set_request_timeout(time_point t, caf::abstract_actor* self,
                                       caf::message_id id) {
-  simple_actor_clock::set_request_timeout(t, self, id);
-  arm();
+  requests_.add(t, caf::strong_actor_ptr{self->ctrl()}, id);
+  arm(t);
+}
+
+void shard_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_id id) {
+  requests_.cancel(self->id(), id);
+}
+
+void shard_clock::cancel_timeouts(caf::abstract_actor* self) {
+  cancel_all_of(self->id());
 }
 
 void shard_clock::schedule_message(time_point t, caf::strong_actor_ptr receiver,
@@ -55,6 +63,7 @@ void shard_clock::schedule_message(time_point t, caf::group target, caf::strong_
 
 void shard_clock::cancel_all_of(caf::actor_id actor) {
   handle(timeouts_cancellation{actor});
+  requests_.cancel_all_of(actor);
 }
 
 void shard_clock::cancel_ordinary_of(caf::actor_id actor, caf::atom_value type) {
@@ -62,32 +71,45 @@ void shard_clock::cancel_ordinary_of(caf::actor_id actor, caf::atom_value type) 
 }
 
 void shard_clock::cancel_request_of(caf::actor_id actor, caf::message_id id) {
-  handle(request_timeout_cancellation{actor, id});
+  requests_.cancel(actor, id);
+}
+
+void shard_clock::cancel_all() {
+  simple_actor_clock::cancel_all();
+  requests_.clear();
 }
 
 void shard_clock::detach() {
   cancel_all();
-  timer_.reset();
+  alarm_.reset();
 }
 
-// A cancelled time-out leaves the alarm as it is: it then fires once too early, which is cheaper
-// than setting it anew with every response.
 void shard_clock::arm() {
-  if (schedule().empty() || !timer_)
-    return;
-  auto due = schedule().begin()->first;
-  if (armed_ && armed_at_ <= due)
+  if (!schedule().empty())
+    arm(schedule().begin()->first);
+  if (auto due = requests_.next())
+    arm(*due);
+}
+
+// A cancelled time-out leaves the alarm as it is: it then rings once too early, which is cheaper
+// than setting it anew with every response.
+void shard_clock::arm(time_point due) {
+  if (!alarm_ || (armed_ && armed_at_ <= due))
     return;
   armed_ = true;
   armed_at_ = due;
-  timer_->alarm.expires_at(due); // cancels the wait before
-  timer_->alarm.async_wait([this](boost::system::error_code e) {
-    if (e)
-      return;
-    armed_ = false;
-    trigger_expired_timeouts();
-    arm();
+  alarm_->timer.expires_at(due); // cancels the wait before
+  alarm_->timer.async_wait([this](boost::system::error_code e) {
+    if (!e)
+      ring();
   });
+}
+
+void shard_clock::ring() {
+  armed_ = false;
+  trigger_expired_timeouts();
+  requests_.fire(now());
+  arm();
 }
 
 // -- foreign_clock ---------------------------------------------------------------

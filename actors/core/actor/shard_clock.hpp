@@ -1,5 +1,7 @@
 #pragma once
 
+#include "core/actor/request_timers.hpp"
+
 #include <caf/detail/simple_actor_clock.hpp>
 
 #include <memory>
@@ -12,8 +14,9 @@ namespace ron::core {
 
 class shards;
 
-/// The timers of one shard: CAF's own time-out book-keeping, driven by one steady timer of the
-/// shard's io_context. No thread and no lock. The shard's thread only.
+/// The timers of one shard, driven by one steady timer of its io_context: no thread and no lock.
+/// Time-outs of requests live in a wheel of ours, everything else in CAF's own book-keeping. The
+/// shard's thread only.
 class shard_clock final : public caf::detail::simple_actor_clock {
 public:
   explicit shard_clock(boost::asio::io_context& io);
@@ -24,10 +27,13 @@ public:
   void set_multi_timeout(time_point t, caf::abstract_actor* self, caf::atom_value type,
                          std::uint64_t id) override;
   void set_request_timeout(time_point t, caf::abstract_actor* self, caf::message_id id) override;
+  void cancel_request_timeout(caf::abstract_actor* self, caf::message_id id) override;
+  void cancel_timeouts(caf::abstract_actor* self) override;
   void schedule_message(time_point t, caf::strong_actor_ptr receiver,
                         caf::mailbox_element_ptr content) override;
   void schedule_message(time_point t, caf::group target, caf::strong_actor_ptr sender,
                         caf::message content) override;
+  void cancel_all() override;
 
   // By id, for an actor that may be gone already.
   void cancel_all_of(caf::actor_id actor);
@@ -38,10 +44,13 @@ public:
   void detach();
 
 private:
-  struct timer; // keeps Asio out of this header
+  struct alarm; // keeps Asio out of this header
   void arm();
+  void arm(time_point due);
+  void ring();
 
-  std::unique_ptr<timer> timer_;
+  request_timers requests_;
+  std::unique_ptr<alarm> alarm_;
   bool armed_ = false;
   time_point armed_at_{};
 };

@@ -75,6 +75,7 @@ private:
     // Not declared as one object: its id is what the node shall find out.
     o.reply_objects = request_.sink != nullptr;
     o.end = request_.source == nullptr;
+    link_.pace();
     auto corr = link_.session().open(o);
     if (!corr)
       return std::unexpected{corr.error()};

@@ -167,6 +167,20 @@ result<oap::events> connection::step(instant deadline) {
   }
 }
 
+void connection::pace() {
+  constexpr std::chrono::milliseconds window{1'000};
+  auto t = now();
+  if (opened_ >= session_->limits().max_streams && t < window_ + window) {
+    ::poll(nullptr, 0, poll_ms(window_ + window));
+    t = now();
+  }
+  if (t >= window_ + window) {
+    window_ = t;
+    opened_ = 0;
+  }
+  ++opened_;
+}
+
 result<void> connection::wait(short events, instant deadline, const char* what) {
   pollfd p{fd_, events, 0};
   while (true) {

@@ -29,6 +29,10 @@ public:
   /// `deadline`. Returns what happened, never empty. Errors: downstream_timeout, degraded.
   core::result<oap::events> step(core::instant deadline);
 
+  /// Waits, if need be, until one more stream may be opened: a node refuses more than twice
+  /// max_streams in a second (OAP1.md, credit).
+  void pace();
+
   std::string tls_description() const;
 
 private:
@@ -44,6 +48,8 @@ private:
   std::vector<core::bytes> plain_;
   std::vector<core::bytes> cipher_;
   std::vector<std::uint8_t> input_;
+  core::instant window_{};      ///< when the second of `opened_` began
+  std::uint32_t opened_ = 0;
 };
 
 } // namespace ron::sdk

@@ -69,7 +69,7 @@ public:
   /// True if a window update is worth an ACK: max(1, target/2) frames more than granted, or any
   /// if the peer has none left.
   bool grant_due(std::uint32_t target) const noexcept;
-  /// An ACK with `window` is sent; returns the frames that it acknowledges. `up_to` is `received()`.
+  /// An ACK of `received()` with `window` is sent; returns the frames that it acknowledges.
   std::uint32_t on_ack_sent(std::uint32_t window) noexcept;
 
   std::uint64_t received() const noexcept { return received_; }

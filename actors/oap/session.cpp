@@ -252,9 +252,9 @@ bool session::fail(corr_t corr, const core::error& why) {
   auto* s = impl_->streams.find(corr);
   if (!s)
     return false;
-  auto number = core::info(why.code).oap_reason;
-  impl_->error_out(*s, static_cast<reason>(number ? number : core::info(core::ec::internal).oap_reason),
-                   why.message, why.retry_after_ms, false);
+  auto code = why.code == core::ec::none ? core::ec::internal : why.code;
+  impl_->error_out(*s, static_cast<reason>(core::info(code).oap_reason), why.message,
+                   why.retry_after_ms, false);
   return true;
 }
 

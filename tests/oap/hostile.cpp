@@ -29,7 +29,8 @@ public:
       one_slab_(mode & 16) {
     take();
     if (mode & 8)
-      session_.on_bytes(to_bytes(hello_frame(session_.role() == role::acceptor, hello(mode))), now_);
+      session_.on_bytes(
+        to_bytes(hello_frame(session_.role() == role::acceptor, hello(mode))), now_);
     react();
     for (int i = 0; i < 3 && session_.role() == role::dialer; ++i)
       (void)session_.open({.name = "fuzz", .objects = i == 1, .reply_objects = i == 2});

@@ -116,8 +116,9 @@ TEST(OapWriter, RoundTrip) {
     auto which = upto(4);
     start_frame s{.corr = corr, .app = app, .tenant = tenant,
                   .flags = static_cast<std::uint16_t>(upto(1) * flag::end), .objects = upto(1) == 1,
-                  .reply_objects = upto(1) == 1, .window = static_cast<std::uint32_t>(upto(1023)) + 1,
-                  .seq_start = rng(), .cap = blob_view.first(std::min<std::size_t>(blob.size(), 4096)),
+                  .reply_objects = upto(1) == 1,
+                  .window = static_cast<std::uint32_t>(upto(1023)) + 1, .seq_start = rng(),
+                  .cap = blob_view.first(std::min<std::size_t>(blob.size(), 4096)),
                   .name = std::string_view{blob}.substr(0, 255), .args = blob_view};
     data_frame d{.corr = corr, .app = app, .tenant = tenant,
                  .flags = static_cast<std::uint16_t>(flag::resp | (which == 1 ? flag::end : 0)),

@@ -72,7 +72,6 @@ void session::impl::error_out(stream& s, reason why, std::string_view message,
   write_stream_error(s.corr, s.app, s.tenant, s.ext, why, s.rx.received(), message,
                      retry_after_ms);
   errs.remember({.corr = s.corr,
-                 .by_us = true,
                  .frames_left = s.rx_open ? s.rx.in_flight_max() : 0});
   if (report)
     evs.push_back(stream_error{.corr = s.corr,
@@ -328,6 +327,7 @@ const oap::counters& session::counters() const noexcept {
 std::size_t session::memory_bytes() const noexcept {
   return sizeof(impl) + impl_->tail.size() + impl_->joined.capacity() + impl_->out.memory_bytes()
          + impl_->streams.memory_bytes() + impl_->errs.memory_bytes()
+         + impl_->peer_errs.memory_bytes()
          + impl_->evs.capacity() * sizeof(event);
 }
 

@@ -124,7 +124,8 @@ struct session::impl {
   core::instant now{};
 
   stream_table streams;
-  errored_table errs;
+  errored_table errs;       ///< ended by an ERROR of ours
+  errored_table peer_errs;  ///< ended by one of the peer
   corr_t last_corr = 0;     ///< highest opened or refused
   corr_t last_accepted = 0;
   start_rate starts;

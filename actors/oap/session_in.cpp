@@ -225,7 +225,6 @@ void session::impl::on_start(const frame_view& f, const core::bytes& from) {
   write_stream_error(f.corr(), f.app(), f.tenant(), lim.x1, why, s.seq_start, to_string(why),
                      start_retry_ms);
   errs.remember({.corr = f.corr(),
-                 .by_us = true,
                  .frames_left = f.has(flag::end) ? 0 : lim.ack_window});
 }
 
@@ -326,8 +325,6 @@ void session::impl::on_late(const frame_view& f, bool empty_end) {
   auto* e = errs.find(f.corr());
   if (!e)
     return reject_closed(f, reason::state_stream);
-  if (!e->by_us)
-    return count(reason::state_stream);
   if (empty_end && e->end_left)
     e->end_left = false;
   else if (e->frames_left != 0)
@@ -341,10 +338,10 @@ void session::impl::reject_closed(const frame_view& f, reason why) {
   if (f.corr() > last_corr) // there is no stream to answer on
     return reject_connection(why);
   count(why);
-  if (errs.find(f.corr()))
+  if (errs.find(f.corr()) || peer_errs.find(f.corr()))
     return;
   write_stream_error(f.corr(), f.app(), f.tenant(), lim.x1, why, 0, reject_text(why), 0);
-  errs.remember({.corr = f.corr(), .by_us = true, .frames_left = lim.ack_window});
+  errs.remember({.corr = f.corr(), .frames_left = lim.ack_window});
 }
 
 // -- ACK and ERROR -------------------------------------------------------------------
@@ -372,7 +369,7 @@ void session::impl::on_stream_error(const frame_view& f, const core::bytes& from
     if (f.corr() > last_corr)
       return reject_connection(reason::state_conn);
     auto* e = errs.find(f.corr());
-    if (e && e->by_us && !std::exchange(e->error_left, false))
+    if (e && !std::exchange(e->error_left, false))
       return reject_connection(reason::inflight);
     return; // it crossed the end of the stream
   }
@@ -386,7 +383,7 @@ void session::impl::on_stream_error(const frame_view& f, const core::bytes& from
     e.has_retry_after = j.retry_after_ms != 0;
     e.retry_after_ms = j.retry_after_ms;
   }
-  errs.remember({.corr = f.corr(), .by_us = false});
+  peer_errs.remember({.corr = f.corr()});
   evs.push_back(stream_error{.corr = f.corr(),
                              .status = f.status(),
                              .why = e.why,
@@ -423,7 +420,7 @@ void session::impl::on_drain(const error_fields& e) {
       after = open_list.next(*s);
       if (s->corr <= e.last_seq)
         continue;
-      errs.remember({.corr = s->corr, .by_us = false});
+      peer_errs.remember({.corr = s->corr});
       evs.push_back(stream_error{.corr = s->corr,
                                  .status = status_of(reason::drain),
                                  .why = reason::drain,

@@ -139,10 +139,9 @@ private:
   stream* last_ = nullptr; ///< frames of a stream come in runs
 };
 
-/// What we remember of a stream that ended by ERROR.
+/// What we remember of a stream that ended by ERROR; the rest matters only if it was ours.
 struct errored {
   corr_t corr = 0;
-  bool by_us = false;            ///< we sent the ERROR; else it was received
   std::uint32_t frames_left = 0; ///< DATA and END that may still have been in flight
   bool end_left = true;          ///< one END without bytes
   bool error_left = true;        ///< one ERROR that crossed ours

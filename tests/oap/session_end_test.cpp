@@ -1,6 +1,9 @@
 #include "oap/harness.hpp"
+#include "oap/vectors.hpp"
 
 #include <gtest/gtest.h>
+
+#include <map>
 
 /// Limits of the acceptor, drain, the end of a connection, and peers without x1.
 namespace ron::oap::test {
@@ -160,6 +163,22 @@ TEST(OapSession, PeerWithoutX1GetsExactlyOneAnswer) {
   EXPECT_EQ(h.sent[0].status, 200);
   EXPECT_EQ(h.sent[0].text, "all");
   EXPECT_FALSE(h.s.is_open(1));
+}
+
+TEST(OapSession, SpeaksWithTheBytesOfThePublicRustCrate) {
+  std::map<std::string, wire> g;
+  for (const auto& v : load_vectors())
+    g[v.name] = v.bytes;
+  harness h{role::acceptor, {.alpn = false}, ""};
+  h.feed(g["G_hello"] + g["G_start_cap_pl_ack_end"]);
+  ASSERT_EQ(h.all<opened>().size(), 1u);
+  EXPECT_EQ(h.all<opened>()[0].cap.text(), "scope=read");
+  EXPECT_EQ(h.all<opened>()[0].args.text(), "ping");
+  EXPECT_EQ(h.rejects(), 0u);
+  harness d{role::dialer, {.alpn = false}, ""};
+  d.feed(g["G_hello_reply"]);
+  EXPECT_TRUE(d.s.hello_received());
+  EXPECT_EQ(d.s.limits().max_frame, 66'560u);
 }
 
 TEST(OapSession, PeerWithoutX1GetsErrorsAsJson) {

@@ -6,6 +6,7 @@
 #include "transport/http/conditional.hpp"
 
 #include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
 
 #include <algorithm>
 
@@ -34,6 +35,13 @@ core::instant step_deadline(const exchange_ptr& x) {
 
 // -- put -------------------------------------------------------------------------
 
+/// Nobody waits for the outcome, so there is no sender: an answer to an actor that does not expect
+/// one would come back as an error message, and that ends the store.
+void send_abort(const role& storage, std::uint64_t id) {
+  if (auto target = storage.role().get())
+    caf::anon_send(target, put_abort{id});
+}
+
 /// One upload on its way from the exchange into the store: a piece at a time, the next one is
 /// asked for when the store has taken the last.
 class upload : public std::enable_shared_from_this<upload> {
@@ -51,10 +59,8 @@ public:
       .then(
         [me = shared_from_this()](const put_handle& h) {
           me->id_ = h.id;
-          me->x_->on_cancel([storage = me->storage_, self = me->x_->self(), id = h.id] {
-            // The handle is all the store needs; nobody waits for the outcome.
-            if (auto target = storage.role().get())
-              self->send(target, put_abort{id});
+          me->x_->on_cancel([storage = me->storage_, id = h.id] {
+            send_abort(storage, id);
           });
           me->pull();
         },
@@ -96,8 +102,7 @@ private:
   }
 
   void give_up(error why) {
-    if (auto target = storage_.role().get())
-      x_->self()->send(target, put_abort{id_});
+    send_abort(storage_, id_);
     x_->fail(std::move(why));
   }
 

@@ -1,0 +1,129 @@
+"""An acknowledged write survives kill -9, whatever else was going on. Prints its seed."""
+# ctest: TIMEOUT 240 LABELS blackbox
+import http.client
+import json
+import os
+import random
+import threading
+import time
+
+import support
+from support import NO_RATES, NodeTest
+
+ROUNDS = int(os.environ.get("ROUNDS", "20"))
+START_SECONDS = 5
+CONFIG = NO_RATES + """\
+[node]
+profile = macronode
+roles = ["omnigate", "index", "storage", "mailbox"]
+[storage]
+quota = 4GiB
+"""
+
+
+class Writer(threading.Thread):
+    """Stores objects and names as fast as it can until the node is gone; keeps what was acknowledged."""
+
+    def __init__(self, node, token, dice, prefix):
+        super().__init__()
+        self.node, self.dice, self.prefix = node, dice, prefix
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.objects, self.names = {}, {}  # cid: bytes, name: (version, cid)
+        self.in_doubt = {}  # name: cid of the write that got no answer
+        self.wrong = []
+
+    def run(self):
+        connection = self.node.connection(timeout=20)
+        try:
+            for number in range(10**6):
+                self.write(connection, number)
+        except (OSError, http.client.HTTPException):
+            pass  # the kill
+        finally:
+            connection.close()
+
+    def ask(self, connection, method, path, body):
+        connection.request(method, path, body, self.headers)
+        answer = support.Answer(connection.getresponse())
+        if answer.status not in (200, 201):
+            self.wrong.append(f"{method} {path}: {answer}")
+        return answer
+
+    def write(self, connection, number):
+        size = self.dice.choice((10, 1_000, 1_000, 70_000, 300_000))
+        body = self.dice.randbytes(size)
+        answer = self.ask(connection, "PUT", "/v1/o", body)
+        cid = answer.json()["cid"]
+        self.objects[cid] = body
+        name = f"{self.prefix}/{self.dice.randrange(20)}"  # new ones and moved ones
+        self.in_doubt = {name: cid}
+        answer = self.ask(connection, "PUT", "/v1/names/" + name, json.dumps({"cid": cid}))
+        self.names[name] = (answer.json()["version"], cid)
+        self.in_doubt = {}
+
+
+class KillNine(NodeTest):
+    def test_acknowledged_writes_survive(self):
+        seed = int(os.environ.get("SEED", "0")) or int.from_bytes(os.urandom(4), "big")
+        print(f"SEED={seed}", flush=True)
+        dice = random.Random(seed)
+        node = self.new_node(CONFIG)
+        node.arguments.append("--node.data-dir=" + os.path.join(node.folder, "data"))
+        objects, names, slowest = {}, {}, 0.0
+        for round_ in range(ROUNDS):
+            began = time.monotonic()
+            node.start(seconds=30)
+            slowest = max(slowest, time.monotonic() - began)
+            token = node.operator_token()
+            self.check(node, token, objects, names)
+            writers = [Writer(node, token, random.Random(dice.random()), f"round{round_}/w{i}")
+                       for i in range(4)]
+            for writer in writers:
+                writer.start()
+            wanted = dice.randrange(5, 60)  # killed in the middle of the writes, not after a time
+            support.wait_until(lambda: sum(len(w.objects) for w in writers) >= wanted, 60, "writes")
+            node.kill()
+            for writer in writers:
+                writer.join(30)
+                self.assertEqual(writer.wrong, [])
+            some = {}
+            for writer in writers:
+                some |= writer.objects
+                names |= {name: (at, {cid}) for name, (at, cid) in writer.names.items()}
+                for name, cid in writer.in_doubt.items():  # may be either
+                    at, cids = names.get(name, (0, {None}))
+                    names[name] = (at, cids | {cid})
+            # All of this round, and of the others a few: they were checked before.
+            self.last = some
+            objects |= some
+        node.start(seconds=30)
+        self.check(node, node.operator_token(), objects, names, everything=True)
+        node.stop()
+        print(f"{len(objects)} objects and {len(names)} names survived {ROUNDS} kills; "
+              f"slowest start {slowest:.2f} s", flush=True)
+        self.assertLess(slowest, START_SECONDS)
+
+    last = {}
+
+    def check(self, node, token, objects, names, everything=False):
+        headers = {"Authorization": f"Bearer {token}"}
+        connection = node.connection(timeout=30)
+        for cid, body in (objects if everything else self.last).items():
+            connection.request("GET", "/v1/o/" + cid, headers=headers)
+            response = connection.getresponse()
+            got = response.read()
+            self.assertEqual(response.status, 200, (cid, len(body), got[:200]))
+            self.assertTrue(got == body, f"{cid}: other bytes")
+        for name, (version, cids) in names.items():
+            connection.request("GET", "/v1/resolve/name:" + name, headers=headers)
+            answer = support.Answer(connection.getresponse())
+            if answer.status == 404 and None in cids:
+                continue
+            self.assertEqual(answer.status, 200, (name, answer))
+            self.assertGreaterEqual(answer.json()["version"], version, name)
+            self.assertIn(answer.json()["cid"], cids, name)
+        connection.close()
+
+
+if __name__ == "__main__":
+    support.main()

@@ -370,7 +370,7 @@ class Framing(ObjectsCase):
 
     def test_bad_chunks(self):
         token = f"Authorization: Bearer {self.token}"
-        for body in (b"zz\r\nabc\r\n0\r\n\r\n", b"3\r\nabcX\r\n0\r\n\r\n", b"-1\r\n", b"3\nabc\n0\n\n",
+        for body in (b"zz\r\nabc\r\n0\r\n\r\n", b"3\r\nabcX\r\n0\r\n\r\n", b"-1\r\n", b"3\nabc\r\n0\r\n\r\n",
                      b"ffffffffffffffff1\r\n", b"0x3\r\nabc\r\n0\r\n\r\n",
                      b"3\r\nabc\r\n0\r\nbad trailer\r\n\r\n"):
             with self.subTest(body), RawHttp(self.ron) as raw:

@@ -112,12 +112,12 @@ class Requests(OapCase):
     def put(self, client, body, **options):
         corr = client.open("o.put", {}, end=False, objects=True, window=64)
         pieces = [body[i:i + 65_536] for i in range(0, len(body), 65_536)]
-        acked, cid = 0, bytes.fromhex(support.b3(body)[3:])
+        granted, cid = client.hello["ack_window"], bytes.fromhex(support.b3(body)[3:])
         for seq, piece in enumerate(pieces, 1):
-            while seq > acked + 8:  # the window the node began with; it may only widen
+            while seq > granted:
                 f = client.next()
                 if f.kind == "ack" and f.corr == corr:
-                    acked = f.up_to
+                    granted = f.up_to + f.window
                 elif f.kind == "error":
                     raise OapError(f)
             client.send(oap.data(corr, seq, piece, obj=cid if seq == 1 else None))
@@ -213,6 +213,8 @@ class Rejects(OapCase):
             with self.subTest(name):
                 before = self.rejects()
                 client = self.client()
+                if name == "R17_comp_rawlen_bomb" and "zstd" not in client.hello["features"]:
+                    bucket, reason = "header_malformed", 8  # compressed at all is refused first
                 client.send(all_vectors[name])
                 self.rejected(client, bucket, reason)  # those of streams too: none was opened
                 self.counted(before, bucket)

@@ -10,7 +10,7 @@ namespace ron::index {
 
 /// A checked name in its canonical form, `first/path` or `first`.
 ///
-/// The first part is a host or tenant: mapped by UTS #46 to a lower-case A-label, so that look-alike
+/// The first part is a host or tenant: mapped by UTS #46 to a lower-case A-label so that look-alike
 /// spellings of one host are one name. The path is what people typed: case-sensitive UTF-8 in NFC,
 /// never mapped, because mapping would mangle file names.
 class name {

@@ -99,8 +99,8 @@ public:
                                 milliseconds visibility, core::instant now);
 
   /// Ends deliveries for good; one status per receipt, in order.
-  std::vector<receipt_status> ack(const std::string& topic, const std::vector<std::string>& receipts,
-                                  core::instant now);
+  std::vector<receipt_status> ack(const std::string& topic,
+                                  const std::vector<std::string>& receipts, core::instant now);
   /// Gives deliveries back; each message is visible again after its back-off (full jitter).
   std::vector<receipt_status> nack(const std::string& topic,
                                    const std::vector<std::string>& receipts, core::instant now);

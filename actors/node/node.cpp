@@ -30,7 +30,13 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::chrono::hours token_life{1};
-constexpr milliseconds step_poll{5};       ///< how often a running stop is looked at
+/// Values of the label `type` of actors_alive; every actor of the program is one of these.
+const std::vector<std::string> actor_types{"core.semaphore", "core.supervisor",   "http.connection",
+                                           "index",          "mailbox",           "node.monitor",
+                                           "node.operator",  "oap.connection",    "oap.stream",
+                                           "storage",        "transport.listener"};
+
+constexpr milliseconds step_poll{5};        ///< how often a running stop is looked at
 constexpr milliseconds actors_grace{5'000}; ///< to end actors that have nothing to finish
 constexpr milliseconds ready_grace{10'000}; ///< for roles to come up
 
@@ -45,19 +51,28 @@ omnigate::gate_limits gate_limits_of(const core::node_config& c) {
   return l;
 }
 
+double count_actors(std::string_view type) {
+  std::size_t n = 0;
+  core::directory::instance().snapshot([&](const core::actor_record& r) {
+    n += type == r.type;
+    return false; // counted, not copied
+  });
+  return static_cast<double>(n);
+}
+
 /// Everything that lives as long as the node, in the order in which it is built.
 class running_node {
 public:
   explicit running_node(core::node_config_ptr config)
-    : config_(std::move(config)),
-      process_(registry_),
-      state_(std::make_shared<status>(clock_)),
-      capability_(std::make_shared<omnigate::operator_capability>()),
-      gate_(gate_limits_of(*config_), capability_, clock_),
-      admin_gate_({.instance = {}, .tenant = {}, .address = {}}, capability_, clock_),
-      dropped_(registry_, core::metrics::kind::counter, "bus_overflow_dropped_total",
-               "Messages dropped at the bound of a mailbox",
-               [] { return static_cast<double>(core::bus_overflow_dropped_total()); }) {
+      : config_(std::move(config)), process_(registry_), state_(std::make_shared<status>(clock_)),
+        capability_(std::make_shared<omnigate::operator_capability>()),
+        gate_(gate_limits_of(*config_), capability_, clock_),
+        admin_gate_({.instance = {}, .tenant = {}, .address = {}}, capability_, clock_),
+        dropped_(registry_, core::metrics::kind::counter, "bus_overflow_dropped_total",
+                 "Messages dropped at the bound of a mailbox",
+                 [] { return static_cast<double>(core::bus_overflow_dropped_total()); }),
+        alive_(registry_, core::metrics::kind::gauge, "actors_alive", "Live actors by type", "type",
+               actor_types, [](std::size_t i) { return count_actors(actor_types[i]); }) {
     core::configure_actors(actors_config_);
     actors_config_.set("scheduler.max-threads", std::size_t{config_->node.shards});
     actors_config_.set("scheduler.max-throughput", std::size_t{config_->scheduler.max_throughput});
@@ -65,19 +80,27 @@ public:
   }
 
   started<void> start();
-  /// True when every configured role answers.
+  /// True when every role of this process has its replicas.
   bool roles_are_up() const;
+  /// Starts to watch readiness; `is_watched` turns true with its first word.
+  void watch();
+  bool is_watched() const {
+    return watched_;
+  }
   void print_ready_line() const;
   /// The ordered stop; `signals` may hurry it. Returns the exit code.
   int stop(signals& from);
 
-  bool stop_was_asked() const noexcept { return stop_asked_ || failed_; }
-  bool failed() const noexcept { return failed_; }
+  bool stop_was_asked() const noexcept {
+    return stop_asked_ || failed_;
+  }
+  bool failed() const noexcept {
+    return failed_;
+  }
 
 private:
   server_parts parts_of_servers();
   started<void> start_operator_socket();
-  void start_monitor();
   std::string first_contact() const;
   std::vector<core::shutdown_step> stop_steps();
 
@@ -90,13 +113,14 @@ private:
   omnigate::gate gate_;
   omnigate::gate admin_gate_;
   core::metrics::callback dropped_;
+  core::metrics::callback alive_;
   caf::actor_system_config actors_config_;
   std::optional<caf::actor_system> system_; ///< the shards run from here on
   std::unique_ptr<roles> roles_;
   std::unique_ptr<servers> servers_;
-  std::vector<std::unique_ptr<core::metrics::callback>> gauges_;
   caf::actor operator_socket_;
   monitor_actor monitor_;
+  std::atomic<bool> watched_{false};
   std::atomic<bool> stop_asked_{false};
   std::atomic<bool> failed_{false};
 };
@@ -117,17 +141,16 @@ started<void> running_node::start() {
   if (!s)
     return std::unexpected{s.error()};
   servers_ = std::move(*s);
-  if (auto ok = start_operator_socket(); !ok)
-    return ok;
-  start_monitor();
-  return {};
+  return start_operator_socket();
 }
 
 server_parts running_node::parts_of_servers() {
   operations_parts ops;
   ops.state = state_;
   ops.metrics = &registry_;
-  ops.drain = [this] { stop_asked_ = true; };
+  ops.drain = [this] {
+    stop_asked_ = true;
+  };
   server_parts p;
   p.on = &core::shards::of(*system_);
   p.config = config_;
@@ -147,9 +170,9 @@ server_parts running_node::parts_of_servers() {
 std::string running_node::first_contact() const {
   const auto token = capability_->mint(clock_.wall_ms(), token_life);
   const core::json line{
-    {"cert_sha256", servers_->cert_sha256()},
-    {"token", core::base64url_encode(
-                {reinterpret_cast<const std::uint8_t*>(token.data()), token.size()})}};
+      {"cert_sha256", servers_->cert_sha256()},
+      {"token", core::base64url_encode(
+                    {reinterpret_cast<const std::uint8_t*>(token.data()), token.size()})}};
   return core::dump_json(line);
 }
 
@@ -159,21 +182,28 @@ started<void> running_node::start_operator_socket() {
   auto fd = open_operator_socket(servers_->admin_port());
   if (!fd)
     return cannot_start(exit_unavailable, fd.error().message);
-  operator_socket_ = core::spawn_on(core::shards::of(*system_).at(0), {}, make_operator_socket,
-                                    *fd, [this] { return first_contact(); });
+  operator_socket_ = core::spawn_on(core::shards::of(*system_).at(0), {}, make_operator_socket, *fd,
+                                    [this] { return first_contact(); });
   return {};
 }
 
-void running_node::start_monitor() {
+void running_node::watch() {
   monitor_parts p;
   p.state = state_;
   p.clock = &clock_;
-  p.keys = [this] { return roles_->keys(); };
+  p.keys = [this] {
+    watched_ = true;
+    return roles_->keys();
+  };
   p.pressure = [this] {
     return std::max({gate_.pressure(), roles_->pressure(), servers_->pressure()});
   };
-  p.take_shed = [this] { return gate_.take_shed(); };
-  p.changed = [this](readiness now) { gate_.degrade(now == readiness::degraded); };
+  p.take_shed = [this] {
+    return gate_.take_shed();
+  };
+  p.changed = [this](readiness now) {
+    gate_.degrade(now == readiness::degraded);
+  };
   p.every_second = [this] {
     registry_.tick(clock_.now());
     core::log::report_suppressed();
@@ -182,8 +212,6 @@ void running_node::start_monitor() {
 }
 
 bool running_node::roles_are_up() const {
-  if (!config_->node.roles.has(core::config::role::omnigate))
-    return state_->get().state != readiness::unready;
   // An omnigate without its downstreams is up but not ready: /readyz says what is missing.
   for (const auto& key : roles_->keys())
     if (!key.ok && roles_->runs(key.name))
@@ -213,17 +241,13 @@ void running_node::print_ready_line() const {
 // -- stop ------------------------------------------------------------------------
 
 std::vector<core::shutdown_step> running_node::stop_steps() {
-  auto no_actor = [](const char* type) {
-    return core::directory::instance()
-      .snapshot([type](const core::actor_record& r) { return std::string_view{r.type} == type; })
-      .empty();
-  };
   std::vector<core::shutdown_step> steps;
   steps.push_back({.name = "readiness off",
-                   .start = [this] {
-                     gate_.drain();
-                     caf::anon_send(monitor_, atom::drain_v);
-                   },
+                   .start =
+                       [this] {
+                         gate_.drain();
+                         caf::anon_send(monitor_, atom::drain_v);
+                       },
                    .done = [this] { return state_->get().state == readiness::unready; },
                    .grace = actors_grace,
                    .cut = {}});
@@ -236,25 +260,26 @@ std::vector<core::shutdown_step> running_node::stop_steps() {
                    .start = [this] { servers_->drain(false); },
                    .done = [this] { return servers_->open_connections() == 0; },
                    .grace = config_->node.drain_timeout,
-                   .cut = [this] { servers_->cut(); }});
+                   .cut =
+                       [this] {
+                         servers_->cut();
+                       }});
   steps.push_back({.name = "stop roles",
                    .start = [this] { roles_->stop(*system_); },
                    .done = [this] { return roles_->stopped(); },
                    .grace = actors_grace,
                    .cut = {}});
   steps.push_back({.name = "stop admin",
-                   .start = [this] {
-                     servers_->stop_admin();
-                     if (operator_socket_)
-                       caf::anon_send(operator_socket_, atom::stop_v);
-                     caf::anon_send_exit(monitor_, caf::exit_reason::user_shutdown);
-                     operator_socket_ = nullptr;
-                     monitor_ = nullptr;
-                   },
-                   .done = [no_actor] {
-                     return no_actor("node.monitor") && no_actor("node.operator")
-                            && no_actor("http.connection");
-                   },
+                   .start =
+                       [this] {
+                         servers_->stop_admin();
+                         if (operator_socket_)
+                           caf::anon_send(operator_socket_, atom::stop_v);
+                         caf::anon_send_exit(monitor_, caf::exit_reason::user_shutdown);
+                         operator_socket_ = nullptr;
+                         monitor_ = nullptr;
+                       },
+                   .done = [] { return core::directory::instance().size() == 0; },
                    .grace = actors_grace,
                    .cut = {}});
   return steps;
@@ -280,7 +305,6 @@ int running_node::stop(signals& from) {
     roles_->close();
     std::_Exit(exit_cut_short);
   }
-  gauges_.clear();
   servers_.reset();
   roles_->close();
   roles_.reset();
@@ -324,6 +348,10 @@ int run(const core::config::command& command) {
          && std::chrono::steady_clock::now() < ready_by)
     if (from.wait(milliseconds{1}))
       return node.stop(from);
+  node.watch();
+  while (!node.is_watched() && !from.wait(milliseconds{1})) {
+    // the first look is a message away
+  }
   node.print_ready_line();
   while (!node.stop_was_asked() && !from.wait(milliseconds{100})) {
     // waiting for a signal, /admin/drain or a role that gives up

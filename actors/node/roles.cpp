@@ -30,18 +30,17 @@ constexpr std::uint32_t lmdb_readers_spare = 16;
 
 int exit_code_of(core::store::open_failure kind) {
   switch (kind) {
-    case core::store::open_failure::too_new:
-      return exit_configuration;
-    case core::store::open_failure::in_use:
-      return exit_unavailable;
-    case core::store::open_failure::failed:
-      break;
+  case core::store::open_failure::too_new:
+    return exit_configuration;
+  case core::store::open_failure::in_use:
+    return exit_unavailable;
+  case core::store::open_failure::failed:
+    break;
   }
   return exit_internal;
 }
 
-std::unexpected<start_failure> store_failure(const char* which,
-                                             const core::store::open_error& e) {
+std::unexpected<start_failure> store_failure(const char* which, const core::store::open_error& e) {
   return cannot_start(exit_code_of(e.kind), std::string{which} + " store: " + e.message);
 }
 
@@ -49,8 +48,8 @@ std::unexpected<start_failure> store_failure(const char* which,
 started<void> make_folder(const std::string& path) {
   if (path.empty() || ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST)
     return {};
-  return cannot_start(exit_unavailable, "node.data-dir: cannot make " + path + ": "
-                                          + std::strerror(errno));
+  return cannot_start(exit_unavailable,
+                      "node.data-dir: cannot make " + path + ": " + std::strerror(errno));
 }
 
 bool is_running(const std::string& type) {
@@ -61,13 +60,13 @@ bool is_running(const std::string& type) {
 } // namespace
 
 roles::roles(core::node_config_ptr config, const core::clock& clock)
-  : config_(std::move(config)), clock_(clock) {
+    : config_(std::move(config)), clock_(clock) {
   // nop
 }
 
 started<std::unique_ptr<roles>> roles::start(caf::actor_system& system,
-                                             core::node_config_ptr config,
-                                             const core::clock& clock, give_up failed) {
+                                             core::node_config_ptr config, const core::clock& clock,
+                                             give_up failed) {
   std::unique_ptr<roles> r{new roles(std::move(config), clock)};
   if (auto ok = r->open_stores(core::shards::of(system).size()); !ok)
     return std::unexpected{ok.error()};
@@ -82,7 +81,7 @@ started<void> roles::open_stores(std::size_t shards) {
     return ok;
   if (c.node.roles.has(role::index)) {
     cache_ = std::make_shared<index::name_cache>(
-      index::cache_limits{c.index.cache_entries, c.index.ttl, c.index.negative_ttl});
+        index::cache_limits{c.index.cache_entries, c.index.ttl, c.index.negative_ttl});
     if (c.index.db.empty()) {
       names_ = index::make_ram_store({}, clock_);
     } else {
@@ -124,7 +123,8 @@ started<void> roles::open_stores(std::size_t shards) {
 void roles::spawn(caf::actor_system& system, const give_up& failed) {
   const auto& permits = config_->omnigate.permits;
   if (names_) {
-    auto make = [parts = index::index_parts{names_, cache_, &clock_}](const core::replica_place& at) {
+    auto make = [parts =
+                     index::index_parts{names_, cache_, &clock_}](const core::replica_place& at) {
       return core::spawn_at(at, {}, index::make_index, parts);
     };
     index_.emplace(core::supervise<index::index_actor>(system, "index", make, failed),
@@ -147,7 +147,7 @@ void roles::spawn(caf::actor_system& system, const give_up& failed) {
     plan.give_up = failed;
     plan.make = [parts = mail_, table = plan.table](const core::replica_place& at) {
       return caf::actor_cast<caf::strong_actor_ptr>(
-        core::spawn_at(at, {}, mailbox::make_mailbox, parts, table));
+          core::spawn_at(at, {}, mailbox::make_mailbox, parts, table));
     };
     core::role<mailbox::mailbox_actor> r;
     r.ref = core::role_ref<mailbox::mailbox_actor>{plan.table};
@@ -203,7 +203,8 @@ double roles::pressure() const {
     if (!role)
       return 0.0;
     const auto s = role->permits.stats();
-    const double waiting = s.waiters_max == 0 ? 0.0 : static_cast<double>(s.waiting) / s.waiters_max;
+    const double waiting =
+        s.waiters_max == 0 ? 0.0 : static_cast<double>(s.waiting) / s.waiters_max;
     return waiting;
   };
   return std::max({share(index_), share(storage_), share(mailbox_)});

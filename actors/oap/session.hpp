@@ -95,7 +95,7 @@ enum class send_status : std::uint8_t {
 /// Memory of a session (`memory_bytes`): at most one partial frame (max_frame); output, where DATA
 /// stops at `output_bytes_max` and reading (`wants_read`) at twice that plus one frame plus 128
 /// bytes a stream; max_streams streams of about 400 bytes; twice 1,024 remembered corrs of about
-/// 60 bytes; the events of one slice. Received frames that the consumer holds are bounded by credit:
+/// 60 bytes; the events of one slice. Received frames a consumer holds are bounded by credit:
 /// ack_window frames a stream, more only within the receive budget.
 class session {
 public:

@@ -20,9 +20,8 @@ constexpr int gzip_window = 15 + 16;    // zlib: header and trailer of gzip
 constexpr int zlib_window = 15;
 
 bool same(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  });
+  return std::ranges::equal(
+      a, b, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
 }
 
 auto damaged() {
@@ -56,8 +55,7 @@ core::result<coding> parse_coding(std::string_view value) {
   return fail(ec::unsupported_coding, "the body may have one content coding: gzip, deflate, zstd");
 }
 
-inflate_guard::inflate_guard(coding c, const inflate_limits& limits)
-  : coding_(c), limits_(limits) {
+inflate_guard::inflate_guard(coding c, const inflate_limits& limits) : coding_(c), limits_(limits) {
   if (c == coding::identity)
     return;
   state_ = std::make_unique<state>();
@@ -67,8 +65,7 @@ inflate_guard::inflate_guard(coding c, const inflate_limits& limits)
       ZSTD_DCtx_setParameter(state_->d, ZSTD_d_windowLogMax, zstd_window_log_max);
     return;
   }
-  state_->has_z =
-    inflateInit2(&state_->z, c == coding::gzip ? gzip_window : zlib_window) == Z_OK;
+  state_->has_z = inflateInit2(&state_->z, c == coding::gzip ? gzip_window : zlib_window) == Z_OK;
 }
 
 inflate_guard::~inflate_guard() = default;
@@ -76,16 +73,16 @@ inflate_guard::~inflate_guard() = default;
 core::result<void> inflate_guard::count(std::size_t produced) {
   out_ += produced;
   if (out_ > limits_.body_max)
-    return fail(ec::body_cap, "the body is larger than " + std::to_string(limits_.body_max)
-                                + " bytes");
+    return fail(ec::body_cap,
+                "the body is larger than " + std::to_string(limits_.body_max) + " bytes");
   if (coding_ == coding::identity)
     return {};
   if (out_ > limits_.bytes_max)
-    return fail(ec::decompress_cap, "the body inflates to more than "
-                                      + std::to_string(limits_.bytes_max) + " bytes");
+    return fail(ec::decompress_cap,
+                "the body inflates to more than " + std::to_string(limits_.bytes_max) + " bytes");
   if (out_ > in_ * limits_.ratio_max)
-    return fail(ec::ratio_cap, "the body inflates to more than "
-                                 + std::to_string(limits_.ratio_max) + " times its size");
+    return fail(ec::ratio_cap, "the body inflates to more than " + std::to_string(limits_.ratio_max)
+                                   + " times its size");
   return {};
 }
 
@@ -106,7 +103,8 @@ core::result<void> inflate_guard::feed_zlib(core::byte_view in, std::string& out
   auto& buffer = state_->buffer;
   // zlib's older interface wants a mutable pointer but never writes through it.
   z.next_in = const_cast<Bytef*>(in.data());
-  z.avail_in = static_cast<uInt>(std::min<std::size_t>(in.size(), std::numeric_limits<uInt>::max()));
+  z.avail_in =
+      static_cast<uInt>(std::min<std::size_t>(in.size(), std::numeric_limits<uInt>::max()));
   while (z.avail_in > 0 || (!ended_ && z.avail_out == 0)) {
     if (ended_)
       return damaged();

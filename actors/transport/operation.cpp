@@ -9,7 +9,7 @@ namespace ron::transport {
 namespace {
 
 constexpr std::array<std::string_view, route_count> route_names{
-  "o", "name", "resolve", "manifest", "provider", "view", "media", "feed", "mailbox", "other"};
+    "o", "name", "resolve", "manifest", "provider", "view", "media", "feed", "mailbox", "other"};
 static_assert(static_cast<std::size_t>(route::other) + 1 == route_count);
 static_assert(std::ranges::none_of(route_names, [](auto s) { return s.empty(); }),
               "every route has a label");
@@ -104,7 +104,8 @@ std::uint32_t operation_table::child(std::uint32_t at, std::string_view segment)
       return n.parameter;
     n.parameter = next;
   } else {
-    auto i = std::ranges::find(n.literals, segment, &std::pair<std::string_view, std::uint32_t>::first);
+    auto i =
+        std::ranges::find(n.literals, segment, &std::pair<std::string_view, std::uint32_t>::first);
     if (i != n.literals.end())
       return i->second;
     n.literals.emplace_back(segment, next);
@@ -116,8 +117,8 @@ std::uint32_t operation_table::child(std::uint32_t at, std::string_view segment)
 void operation_table::add_http(std::uint32_t row) {
   const auto& op = rows_[row];
   auto refuse = [&op](const char* why) {
-    throw std::invalid_argument("operation " + std::string{op.method} + " "
-                                + std::string{op.path} + ": " + why);
+    throw std::invalid_argument("operation " + std::string{op.method} + " " + std::string{op.path}
+                                + ": " + why);
   };
   if (op.method.empty() || !op.path.starts_with('/'))
     refuse("needs a method and a path that starts with '/'");
@@ -171,7 +172,9 @@ const std::vector<std::uint32_t>* operation_table::walk(std::uint32_t at,
 
 core::result<operation_table::match> operation_table::find_http(std::string_view method,
                                                                 std::string_view path) const {
-  auto unknown = [] { return core::fail(core::ec::not_found, "no such route"); };
+  auto unknown = [] {
+    return core::fail(core::ec::not_found, "no such route");
+  };
   if (!path.starts_with('/'))
     return unknown();
   std::vector<std::string> decoded;

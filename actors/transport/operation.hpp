@@ -30,7 +30,7 @@ enum class access : std::uint8_t {
 /// What the request body is.
 enum class body : std::uint8_t {
   none,   ///< a body is refused
-  json,   ///< one JSON or CBOR object, merged into the args; capped at `limits::json_body_bytes_max`
+  json,   ///< one JSON or CBOR object, merged into the args; up to `limits::json_body_bytes_max`
   object, ///< opaque bytes, streamed by `read_body`, capped by the operation itself
 };
 

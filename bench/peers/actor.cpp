@@ -26,7 +26,9 @@ namespace {
 
 struct ours {
   struct config : caf::actor_system_config {
-    config() { core::configure_actors(*this); }
+    config() {
+      core::configure_actors(*this);
+    }
   };
   template <class State>
   using self = core::dynamic_self<State>;
@@ -90,7 +92,9 @@ struct ping_state {
 
 template <class Side>
 caf::behavior make_pong(typename Side::template self<pong_state>, int) {
-  return {[](atom::get, int n) { return n + 1; }};
+  return {[](atom::get, int n) {
+    return n + 1;
+  }};
 }
 
 template <class Self>
@@ -115,7 +119,8 @@ caf::behavior make_ping(typename Side::template self<ping_state> self, caf::acto
                         caf::duration timeout, clock_type::time_point end,
                         std::promise<double>* result) {
   serve(self, pong, timeout, end, result);
-  return {[](atom::tick) {}};
+  return {[](atom::tick) {
+  }};
 }
 
 template <class Side>
@@ -132,7 +137,8 @@ sample round_trip(double seconds, caf::duration timeout) {
   return s;
 }
 
-// -- frames through an actor boundary, one message per read ----------------------------------------
+// -- frames through an actor boundary, one message per read
+// ----------------------------------------
 
 constexpr std::size_t frame_bytes = 64;
 constexpr std::size_t frames_per_read = core::limits::read_buffer_bytes / frame_bytes;
@@ -180,7 +186,8 @@ caf::behavior make_producer(typename Side::template self<ping_state> self, caf::
   std::ranges::fill(slab->room(), std::uint8_t{1});
   slab->commit(core::limits::read_buffer_bytes);
   feed(self, consumer, slab, end, result);
-  return {[](atom::tick) {}};
+  return {[](atom::tick) {
+  }};
 }
 
 template <class Side>
@@ -197,7 +204,8 @@ sample frames(double seconds) {
   return s;
 }
 
-// -- doing nothing ---------------------------------------------------------------------------------
+// -- doing nothing
+// ---------------------------------------------------------------------------------
 
 template <class Side>
 sample idle(double seconds) {
@@ -219,7 +227,8 @@ sample idle(double seconds) {
   return s;
 }
 
-// -- pairs and report --------------------------------------------------------------------------------
+// -- pairs and report
+// --------------------------------------------------------------------------------
 
 double median(std::vector<double> v) {
   std::ranges::sort(v);
@@ -234,8 +243,8 @@ struct bench_case {
   std::function<sample()> theirs;
   std::function<double(const sample&)> figure; ///< in `unit`
   bool less_is_better;
-  std::function<bool(double)> met;             ///< of our figure
-  std::function<double(const sample&)> cpu;    ///< ns per operation, or percent when idle
+  std::function<bool(double)> met;          ///< of our figure
+  std::function<double(const sample&)> cpu; ///< ns per operation, or percent when idle
 };
 
 void run(const bench_case& c, int pairs) {
@@ -263,27 +272,41 @@ void run(const bench_case& c, int pairs) {
 }
 
 std::vector<bench_case> cases(double seconds) {
-  auto ns = [](const sample& s) { return s.seconds * 1e9 / s.operations; };
-  auto cpu_ns = [](const sample& s) { return s.cpu * 1e9 / s.operations; };
-  auto rate = [](const sample& s) { return s.operations / s.seconds; };
-  auto percent = [](const sample& s) { return s.cpu * 100 / s.seconds; };
-  auto below_1us = [](double x) { return x <= 1'000; };
-  auto above_10m = [](double x) { return x >= 10e6; };
-  auto below_half_percent = [](double x) { return x < 0.5; };
+  auto ns = [](const sample& s) {
+    return s.seconds * 1e9 / s.operations;
+  };
+  auto cpu_ns = [](const sample& s) {
+    return s.cpu * 1e9 / s.operations;
+  };
+  auto rate = [](const sample& s) {
+    return s.operations / s.seconds;
+  };
+  auto percent = [](const sample& s) {
+    return s.cpu * 100 / s.seconds;
+  };
+  auto below_1us = [](double x) {
+    return x <= 1'000;
+  };
+  auto above_10m = [](double x) {
+    return x >= 10e6;
+  };
+  auto below_half_percent = [](double x) {
+    return x < 0.5;
+  };
   const caf::duration timeout{5s};
   const caf::duration none; // what a deadline costs is one of the questions here
   return {
-    {"request round trip on one shard", "ns", "<= 1000",
-     [=] { return round_trip<ours>(seconds, none); },
-     [=] { return round_trip<theirs>(seconds, none); }, ns, true, below_1us, cpu_ns},
-    {"request round trip with a 5 s timeout", "ns", "<= 1000",
-     [=] { return round_trip<ours>(seconds, timeout); },
-     [=] { return round_trip<theirs>(seconds, timeout); }, ns, true, below_1us, cpu_ns},
-    {"64 byte frames in batches of one 128 KiB read", "frames/s", ">= 10000000",
-     [=] { return frames<ours>(seconds); }, [=] { return frames<theirs>(seconds); }, rate, false,
-     above_10m, cpu_ns},
-    {"idle, 100 actors", "% CPU", "< 0.5", [=] { return idle<ours>(seconds); },
-     [=] { return idle<theirs>(seconds); }, percent, true, below_half_percent, percent},
+      {"request round trip on one shard", "ns", "<= 1000",
+       [=] { return round_trip<ours>(seconds, none); },
+       [=] { return round_trip<theirs>(seconds, none); }, ns, true, below_1us, cpu_ns},
+      {"request round trip with a 5 s timeout", "ns", "<= 1000",
+       [=] { return round_trip<ours>(seconds, timeout); },
+       [=] { return round_trip<theirs>(seconds, timeout); }, ns, true, below_1us, cpu_ns},
+      {"64 byte frames in batches of one 128 KiB read", "frames/s", ">= 10000000",
+       [=] { return frames<ours>(seconds); }, [=] { return frames<theirs>(seconds); }, rate, false,
+       above_10m, cpu_ns},
+      {"idle, 100 actors", "% CPU", "< 0.5", [=] { return idle<ours>(seconds); },
+       [=] { return idle<theirs>(seconds); }, percent, true, below_half_percent, percent},
   };
 }
 

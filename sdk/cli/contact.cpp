@@ -25,14 +25,14 @@ using core::result;
 namespace {
 
 constexpr option_spec common[] = {
-  {"--node", "HOST:PORT", "the node's OAP address (RONCTL_NODE, default 127.0.0.1:9443)"},
-  {"--admin", "HOST:PORT", "its admin address (RONCTL_ADMIN, default 127.0.0.1:9600)"},
-  {"--pin", "SHA256", "trust the node whose certificate has this digest"},
-  {"--ca", "FILE", "trust nodes with a certificate under these roots"},
-  {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RONCTL_CAP)"},
-  {"--timeout", "MS", "of a request, default 5000"},
-  {"-o", "table|json", "how to print, default table"},
-  {"--help", "", "explain the command"},
+    {"--node", "HOST:PORT", "the node's OAP address (RONCTL_NODE, default 127.0.0.1:9443)"},
+    {"--admin", "HOST:PORT", "its admin address (RONCTL_ADMIN, default 127.0.0.1:9600)"},
+    {"--pin", "SHA256", "trust the node whose certificate has this digest"},
+    {"--ca", "FILE", "trust nodes with a certificate under these roots"},
+    {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RONCTL_CAP)"},
+    {"--timeout", "MS", "of a request, default 5000"},
+    {"-o", "table|json", "how to print, default table"},
+    {"--help", "", "explain the command"},
 };
 
 constexpr int wait_ms = 2'000;
@@ -41,14 +41,17 @@ constexpr std::size_t answer_bytes_max = 64u << 20;
 
 class unique_fd {
 public:
-  explicit unique_fd(int fd) : fd_(fd) {}
+  explicit unique_fd(int fd) : fd_(fd) {
+  }
   ~unique_fd() {
     if (fd_ >= 0)
       ::close(fd_);
   }
   unique_fd(const unique_fd&) = delete;
   unique_fd& operator=(const unique_fd&) = delete;
-  int get() const { return fd_; }
+  int get() const {
+    return fd_;
+  }
 
 private:
   int fd_;
@@ -107,8 +110,7 @@ const std::span<const option_spec> common_options{common};
 
 result<target> target_of(const arguments& args) {
   target t;
-  auto take = [&](std::string_view option, const char* variable,
-                  address& out) -> result<void> {
+  auto take = [&](std::string_view option, const char* variable, address& out) -> result<void> {
     auto text = args.get(option, environment(variable));
     if (text.empty())
       return {};
@@ -147,7 +149,7 @@ result<first_contact> ask_operator_socket(std::uint16_t admin_port) {
   unique_fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   if (fd.get() < 0 || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0)
     return fail(ec::degraded, "no node of yours with admin port " + std::to_string(admin_port)
-                                + " runs on this machine (" + std::strerror(errno) + ")");
+                                  + " runs on this machine (" + std::strerror(errno) + ")");
   auto line = read_all(fd.get(), line_bytes_max, what);
   if (!line)
     return std::unexpected{line.error()};
@@ -176,8 +178,8 @@ result<sdk::client> connect(const target& t) {
   o.overall_timeout = o.idle_timeout = t.timeout;
   if (o.pin.empty() && o.ca_file.empty()) {
     if (!t.node.is_loopback())
-      return fail(ec::bad_request, t.node.to_string()
-                                     + " is another machine: say whom to trust with --pin or --ca");
+      return fail(ec::bad_request,
+                  t.node.to_string() + " is another machine: say whom to trust with --pin or --ca");
     auto contact = ask_operator_socket(t.admin.port);
     if (!contact)
       return std::unexpected{contact.error()};
@@ -193,7 +195,8 @@ result<core::json> admin_get(const target& t, const std::string& path) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (::getaddrinfo(t.admin.host.c_str(), std::to_string(t.admin.port).c_str(), &hints, &found) != 0)
+  if (::getaddrinfo(t.admin.host.c_str(), std::to_string(t.admin.port).c_str(), &hints, &found)
+      != 0)
     return fail(ec::degraded, "cannot find " + t.admin.to_string());
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{found, ::freeaddrinfo};
   unique_fd fd{::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};

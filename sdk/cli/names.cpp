@@ -47,8 +47,8 @@ exit_code run_publish(const arguments& args, const target& t, format how) {
   json call{{"name", args.positional[0]}, {"cid", args.positional[1]}};
   const auto doing = "publish " + args.positional[0];
   if (!core::cid::parse(args.positional[1]))
-    return report(doing, {core::ec::bad_request, args.positional[1]
-                                                   + " is no id; expected b3:<64 lower-case hex>"});
+    return report(doing, {core::ec::bad_request,
+                          args.positional[1] + " is no id; expected b3:<64 lower-case hex>"});
   if (args.has("--if-new"))
     call["_if"] = "absent";
   else if (args.has("--if-version"))
@@ -90,7 +90,8 @@ exit_code run_names(const arguments& args, const target& t, format how) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& item : answer->at("items"))
-    rows.push_back({text_of(item.at("name")), text_of(item.at("version")), text_of(item.at("cid"))});
+    rows.push_back(
+        {text_of(item.at("name")), text_of(item.at("version")), text_of(item.at("cid"))});
   print_table({"NAME", "VERSION", "ID"}, rows);
   return exit_ok;
 }

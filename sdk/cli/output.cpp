@@ -22,20 +22,20 @@ bool is_number(std::string_view s) {
 
 std::string advice(core::ec code) {
   switch (code) {
-    case core::ec::unauth:
-      return "; for a node on another machine give --cap FILE, for a local one check --admin";
-    case core::ec::degraded:
-      return "; try `ronctl doctor`";
-    case core::ec::quota:
-    case core::ec::busy:
-    case core::ec::draining:
-      return "; try again later";
-    case core::ec::store_quota:
-      return "; delete something or raise storage.quota";
-    case core::ec::downstream_timeout:
-      return "; the node is slow or gone, try `ronctl doctor`";
-    default:
-      return {};
+  case core::ec::unauth:
+    return "; for a node on another machine give --cap FILE, for a local one check --admin";
+  case core::ec::degraded:
+    return "; try `ronctl doctor`";
+  case core::ec::quota:
+  case core::ec::busy:
+  case core::ec::draining:
+    return "; try again later";
+  case core::ec::store_quota:
+    return "; delete something or raise storage.quota";
+  case core::ec::downstream_timeout:
+    return "; the node is slow or gone, try `ronctl doctor`";
+  default:
+    return {};
   }
 }
 
@@ -81,8 +81,7 @@ void print_json(const core::json& value) {
 
 exit_code report(std::string_view doing, const core::error& why) {
   std::fprintf(stderr, "ronctl: %.*s: %s%s\n", static_cast<int>(doing.size()), doing.data(),
-               why.message.empty() ? std::string{to_string(why.code)}.c_str()
-                                   : why.message.c_str(),
+               why.message.empty() ? std::string{to_string(why.code)}.c_str() : why.message.c_str(),
                advice(why.code).c_str());
   return exit_code_of(why.code);
 }
@@ -111,10 +110,8 @@ std::string human_time(std::chrono::nanoseconds d) {
 }
 
 progress::progress(std::uint64_t files, std::uint64_t bytes)
-  : shown_(::isatty(STDERR_FILENO) != 0),
-    files_(files),
-    bytes_(bytes),
-    start_(std::chrono::steady_clock::now()) {
+    : shown_(::isatty(STDERR_FILENO) != 0), files_(files), bytes_(bytes),
+      start_(std::chrono::steady_clock::now()) {
   // nop
 }
 
@@ -140,12 +137,14 @@ void progress::draw(bool last) {
   if (!last && now - drawn_ < redraw_every)
     return;
   drawn_ = now;
-  const double share
-    = bytes_ == 0 ? 1 : std::min(1.0, static_cast<double>(bytes_done_) / static_cast<double>(bytes_));
+  const double share =
+      bytes_ == 0 ? 1
+                  : std::min(1.0, static_cast<double>(bytes_done_) / static_cast<double>(bytes_));
   const auto filled = static_cast<std::size_t>(share * bar_width);
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const auto rate = seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(bytes_done_) / seconds)
-                                : std::uint64_t{0};
+  const auto rate = seconds > 0
+                        ? static_cast<std::uint64_t>(static_cast<double>(bytes_done_) / seconds)
+                        : std::uint64_t{0};
   const std::string bar = std::string(filled, '#') + std::string(bar_width - filled, '.');
   std::fprintf(stderr, "\r[%s] %3.0f %%  %llu/%llu files  %s  %s/s \033[K%s", bar.c_str(),
                share * 100, static_cast<unsigned long long>(files_done_.load()),

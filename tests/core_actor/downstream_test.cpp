@@ -1,5 +1,4 @@
 #include "core/actor/downstream.hpp"
-
 #include "support/actor_fixture.hpp"
 
 #include <functional>
@@ -13,27 +12,28 @@ using core::ec;
 namespace {
 
 // Answers when the test says so.
-using depot_actor = caf::typed_actor<caf::replies_to<atom::get, int>::with<int>,
-                                     caf::reacts_to<atom::flush, int, int>,
-                                     caf::reacts_to<atom::abort, int>>;
+using depot_actor =
+    caf::typed_actor<caf::replies_to<atom::get, int>::with<int>,
+                     caf::reacts_to<atom::flush, int, int>, caf::reacts_to<atom::abort, int>>;
 struct depot_state {
   static constexpr const char* name = "test.depot";
   std::vector<caf::typed_response_promise<int>> open;
 };
 
-depot_actor::behavior_type make_depot(core::actor_self<depot_actor, depot_state> self,
-                                      int* asked) {
+depot_actor::behavior_type make_depot(core::actor_self<depot_actor, depot_state> self, int* asked) {
   auto& open = self->state.open;
   return {
-    [self, &open, asked](atom::get, int) {
-      ++*asked;
-      return open.emplace_back(self->make_response_promise<int>());
-    },
-    [&open](atom::flush, int i, int value) { open.at(static_cast<std::size_t>(i)).deliver(value); },
-    [&open](atom::abort, int i) {
-      open.at(static_cast<std::size_t>(i))
-        .deliver(core::to_caf(core::error{ec::not_found, "no such thing"}));
-    },
+      [self, &open, asked](atom::get, int) {
+        ++*asked;
+        return open.emplace_back(self->make_response_promise<int>());
+      },
+      [&open](atom::flush, int i, int value) {
+        open.at(static_cast<std::size_t>(i)).deliver(value);
+      },
+      [&open](atom::abort, int i) {
+        open.at(static_cast<std::size_t>(i))
+            .deliver(core::to_caf(core::error{ec::not_found, "no such thing"}));
+      },
   };
 }
 
@@ -64,12 +64,14 @@ struct Downstream : test::ActorFixture {
 
   // A caller known only as an event-based actor, as the operations of a wire see it.
   void call(int n, std::chrono::milliseconds budget = 1s) {
-    own(core::spawn_in(system, {}, [this, n, budget](caf::event_based_actor* self) -> caf::behavior {
-      downstream.call(self, now() + budget, atom::get_v, n)
-        .then([this](int value) { values.push_back(value); },
-              [this](core::error e) { errors.push_back(std::move(e)); });
-      return {[](atom::tick) {}};
-    }));
+    own(core::spawn_in(system, {},
+                       [this, n, budget](caf::event_based_actor* self) -> caf::behavior {
+                         downstream.call(self, now() + budget, atom::get_v, n)
+                             .then([this](int value) { values.push_back(value); },
+                                   [this](core::error e) { errors.push_back(std::move(e)); });
+                         return {[](atom::tick) {
+                         }};
+                       }));
     run();
   }
   std::vector<ec> codes() const {
@@ -92,11 +94,12 @@ TEST_F(Downstream, BringsTheAnswerAndGivesThePermitBack) {
 }
 
 TEST_F(Downstream, WorksForTypedCallers) {
-  auto fun = [this](core::actor_self<typed_caller, caller_state> self)
-    -> typed_caller::behavior_type {
+  auto fun =
+      [this](core::actor_self<typed_caller, caller_state> self) -> typed_caller::behavior_type {
     downstream.call(self, now() + 1s, atom::get_v, 1)
-      .then([this](int value) { values.push_back(value); }, [](core::error) {});
-    return {[](atom::tick) {}};
+        .then([this](int value) { values.push_back(value); }, [](core::error) {});
+    return {[](atom::tick) {
+    }};
   };
   spawn(fun);
   run();
@@ -170,11 +173,13 @@ TEST_F(Downstream, ErrorsOfTheDownstreamComeThrough) {
 }
 
 TEST_F(Downstream, ACallerThatEndsGivesItsPermitBack) {
-  caf::actor caller = own(core::spawn_in(system, {}, [this](caf::event_based_actor* self) -> caf::behavior {
-    downstream.call(self, now() + 1s, atom::get_v, 1)
-      .then([](int) { FAIL(); }, [](core::error) { FAIL(); });
-    return {[](atom::tick) {}};
-  }));
+  caf::actor caller =
+      own(core::spawn_in(system, {}, [this](caf::event_based_actor* self) -> caf::behavior {
+        downstream.call(self, now() + 1s, atom::get_v, 1)
+            .then([](int) { FAIL(); }, [](core::error) { FAIL(); });
+        return {[](atom::tick) {
+        }};
+      }));
   run();
   EXPECT_EQ(limit.stats().in_use, 1u);
   core::end(caller, caf::exit_reason::kill);

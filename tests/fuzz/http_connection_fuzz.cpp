@@ -58,7 +58,9 @@ private:
     log_ += "failed " + std::string{to_string(f.why.code)} + '\n';
     answer();
   }
-  void on(machine::close&) { expect(m_.closed()); }
+  void on(machine::close&) {
+    expect(m_.closed());
+  }
   template <class Other>
   void on(Other&) {
     // nop
@@ -78,7 +80,8 @@ private:
 
 /// Any bytes on a connection: no crash, and how they were cut on the way changes nothing.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text{reinterpret_cast<const char*>(data), std::min<std::size_t>(size, 50'000)};
+  const std::string_view text{reinterpret_cast<const char*>(data),
+                              std::min<std::size_t>(size, 50'000)};
   const auto whole = server{}.run(text, 131'072);
   expect(server{}.run(text, 1) == whole);
   expect(server{}.run(text, 1 + size % 1'000) == whole);

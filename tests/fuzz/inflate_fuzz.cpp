@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   const auto c = static_cast<transport::coding>(data[0] % 4);
   const std::size_t step = 1 + data[0] / 4 * 16;
-  const transport::inflate_limits limits{.ratio_max = 10, .bytes_max = 200'000, .body_max = 100'000};
+  const transport::inflate_limits limits{
+      .ratio_max = 10, .bytes_max = 200'000, .body_max = 100'000};
   transport::inflate_guard guard{c, limits};
   std::string out;
   core::byte_view rest{data + 1, size - 1};

@@ -39,9 +39,9 @@ TEST_F(HttpConnection, AJsonRequestIsAnswered) {
 }
 
 TEST_F(HttpConnection, IdsOfTheCallerComeBack) {
-  auto a = once(request("GET /nothing",
-                        "X-Corr-ID: 550e8400-e29b-41d4-a716-446655440000\r\n"
-                        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"));
+  auto a = once(request(
+      "GET /nothing", "X-Corr-ID: 550e8400-e29b-41d4-a716-446655440000\r\n"
+                      "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"));
   EXPECT_EQ(a.status, 404);
   EXPECT_EQ(a.field("x-corr-id"), "550e8400-e29b-41d4-a716-446655440000");
   EXPECT_EQ(a.json()["corr_id"], "550e8400-e29b-41d4-a716-446655440000");
@@ -107,7 +107,7 @@ TEST_F(HttpConnection, AKnownTagIsNotModified) {
   auto fd = dial();
   auto in = reader(fd);
   ASSERT_TRUE(send_all(fd, request("GET /tagged", "If-None-Match: \"v0\", \"v1\"\r\n")
-                             + request("GET /tagged", "If-None-Match: \"v0\"\r\n")));
+                               + request("GET /tagged", "If-None-Match: \"v0\"\r\n")));
   auto a = in.next();
   EXPECT_EQ(a.status, 304);
   EXPECT_EQ(a.field("etag"), "\"v1\"");
@@ -118,8 +118,8 @@ TEST_F(HttpConnection, ErrorsOfAnOperationKeepTheConnection) {
   auto fd = dial();
   auto in = reader(fd);
   ASSERT_TRUE(send_all(fd, request("GET /busy") + request("GET /drop") + request("GET /throw")
-                             + request("GET /twice") + request("GET /nothing")
-                             + request("DELETE /tagged") + request("GET /tagged")));
+                               + request("GET /twice") + request("GET /nothing")
+                               + request("DELETE /tagged") + request("GET /tagged")));
   auto a = in.next();
   EXPECT_EQ(a.status, 503);
   EXPECT_EQ(a.field("retry-after"), "2");
@@ -151,7 +151,8 @@ TEST_F(HttpConnection, TheGateDecides) {
 
 TEST_F(HttpConnection, ABrokenHeadIsAnsweredAndTheConnectionEnds) {
   auto fd = dial();
-  ASSERT_TRUE(send_all(fd, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + request("GET /tagged")));
+  ASSERT_TRUE(
+      send_all(fd, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + request("GET /tagged")));
   auto in = reader(fd);
   auto a = in.next();
   EXPECT_EQ(a.status, 400);
@@ -229,7 +230,8 @@ TEST_F(HttpConnection, ABombIsRefused) {
 
 TEST_F(HttpConnection, ContinueIsSentAfterAdmission) {
   auto fd = dial();
-  ASSERT_TRUE(send_all(fd, request("POST /echo/a", "Expect: 100-continue\r\nContent-Length: 2\r\n")));
+  ASSERT_TRUE(
+      send_all(fd, request("POST /echo/a", "Expect: 100-continue\r\nContent-Length: 2\r\n")));
   EXPECT_EQ(receive_exactly(fd, 25), "HTTP/1.1 100 Continue\r\n\r\n");
   EXPECT_EQ(gate.admitted, 1);
   ASSERT_TRUE(send_all(fd, "{}" + request("GET /tagged")));
@@ -240,10 +242,14 @@ TEST_F(HttpConnection, ContinueIsSentAfterAdmission) {
 
 TEST_F(HttpConnection, ContinueIsNotSentWhenTheAnswerIsNo) {
   gate.refuse = ec::forbidden;
-  EXPECT_EQ(once(request("POST /echo/a", "Expect: 100-continue\r\nContent-Length: 2\r\n")).status, 403);
+  EXPECT_EQ(once(request("POST /echo/a", "Expect: 100-continue\r\nContent-Length: 2\r\n")).status,
+            403);
   gate.refuse = ec::none;
-  EXPECT_EQ(once(request("POST /echo/a", "Expect: 100-continue\r\nContent-Length: 2000000\r\n")).status, 413);
-  EXPECT_EQ(once(request("PUT /o", "Expect: 100-continue\r\nContent-Length: 200000000\r\n")).status, 413);
+  EXPECT_EQ(
+      once(request("POST /echo/a", "Expect: 100-continue\r\nContent-Length: 2000000\r\n")).status,
+      413);
+  EXPECT_EQ(once(request("PUT /o", "Expect: 100-continue\r\nContent-Length: 200000000\r\n")).status,
+            413);
 }
 
 // -- the end -----------------------------------------------------------------------------
@@ -336,7 +342,9 @@ TEST_F(HttpConnection, EveryAnswerIsCountedOnce) {
   once(request("GET /busy"));
   once("GET / HTTP/1.1\r\n\r\n");
   auto text = registry.expose();
-  auto says = [&](const char* line) { return text.find(line) != std::string::npos; };
+  auto says = [&](const char* line) {
+    return text.find(line) != std::string::npos;
+  };
   EXPECT_TRUE(says("http_requests_total{route=\"name\",status=\"ok\"} 1"));
   EXPECT_TRUE(says("http_requests_total{route=\"other\",status=\"error\"} 2"));
   EXPECT_TRUE(says("http_requests_total{route=\"other\",status=\"throttled\"} 1"));

@@ -26,7 +26,9 @@ std::size_t resident_bytes() {
 TEST_F(HttpTransfer, AnUploadComesInBoundedPieces) {
   auto data = toy_object(3'000'000);
   auto fd = dial();
-  std::thread writer{[&] { send_all(fd, with_body("PUT /o", data)); }};
+  std::thread writer{[&] {
+    send_all(fd, with_body("PUT /o", data));
+  }};
   auto a = reader(fd).next();
   writer.join();
   EXPECT_EQ(a.status, 201);
@@ -52,7 +54,8 @@ TEST_F(HttpTransfer, AChunkedUploadOfUnknownLength) {
 
 TEST_F(HttpTransfer, AnEmptyUpload) {
   EXPECT_EQ(once(request("PUT /o", "Content-Length: 0\r\n")).json()["size"], 0);
-  EXPECT_EQ(once(request("PUT /o", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n")).json()["size"], 0);
+  EXPECT_EQ(once(request("PUT /o", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n")).json()["size"],
+            0);
   EXPECT_EQ(once(request("PUT /o")).json()["size"], 0);
 }
 
@@ -123,7 +126,8 @@ TEST_F(HttpTransfer, AnUploadNobodyReadsStaysInTheSocket) {
 // -- downloads ---------------------------------------------------------------------------
 
 TEST_F(HttpTransfer, AnObjectIsSentWhole) {
-  for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'536}, std::size_t{5'000'000}}) {
+  for (std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{65'536}, std::size_t{5'000'000}}) {
     auto a = once(request("GET /o/" + std::to_string(size)));
     EXPECT_EQ(a.status, 200);
     EXPECT_EQ(a.field("content-length"), std::to_string(size));
@@ -273,11 +277,12 @@ public:
     auto client = core::crypto::tls_context::make_client(theirs_options).value();
     auto [ours, theirs] = tcp_pair();
     launch(
-      [fd = std::make_shared<transport::unique_fd>(std::move(ours)), server](auto& io, auto owner) {
-        return transport::make_tls_link(io, std::move(*fd), "127.0.0.1:7",
-                                        core::crypto::tls_session::accept(server).value(), owner);
-      },
-      transport::wire::https);
+        [fd = std::make_shared<transport::unique_fd>(std::move(ours)), server](auto& io,
+                                                                               auto owner) {
+          return transport::make_tls_link(io, std::move(*fd), "127.0.0.1:7",
+                                          core::crypto::tls_session::accept(server).value(), owner);
+        },
+        transport::wire::https);
     return {std::move(theirs), core::crypto::tls_session::connect(client, "localhost").value()};
   }
   tls_world keys;
@@ -286,7 +291,9 @@ public:
 TEST_F(HttpOverTls, TheSameOverTls) {
   auto peer = dial_tls();
   ASSERT_TRUE(peer.shake_hands());
-  answer_reader in{[&peer] { return peer.read_some(); }};
+  answer_reader in{[&peer] {
+    return peer.read_some();
+  }};
   ASSERT_TRUE(peer.write(with_body("POST /echo/a", R"({"x":1})")));
   EXPECT_EQ(in.next().json()["x"], 1);
   ASSERT_TRUE(peer.write(with_body("PUT /o", toy_object(100'000))));

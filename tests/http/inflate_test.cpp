@@ -1,9 +1,8 @@
 #include "transport/inflate.hpp"
 
+#include <gtest/gtest.h>
 #include <zlib.h>
 #include <zstd.h>
-
-#include <gtest/gtest.h>
 
 #include <string>
 
@@ -45,7 +44,8 @@ core::result<std::string> unpack(coding c, std::string_view data, std::size_t st
   std::string out;
   while (!data.empty()) {
     auto piece = data.substr(0, step);
-    if (auto r = g.feed({reinterpret_cast<const std::uint8_t*>(piece.data()), piece.size()}, out); !r)
+    if (auto r = g.feed({reinterpret_cast<const std::uint8_t*>(piece.data()), piece.size()}, out);
+        !r)
       return std::unexpected{r.error()};
     data.remove_prefix(piece.size());
   }
@@ -69,8 +69,10 @@ constexpr coding codings[] = {coding::identity, coding::gzip, coding::deflate, c
 
 TEST(Inflate, ReadsEveryCodingAtEverySplit) {
   for (auto c : codings)
-    for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{150'000}})
-      for (std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{4096}, std::size_t{1} << 20}) {
+    for (std::size_t size :
+         {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{150'000}})
+      for (std::size_t step :
+           {std::size_t{1}, std::size_t{7}, std::size_t{4096}, std::size_t{1} << 20}) {
         if (size > 1000 && step < 4096)
           continue;
         auto text = plain(size);
@@ -85,7 +87,8 @@ TEST(Inflate, NamesOfCodings) {
   EXPECT_EQ(*parse_coding("GZIP"), coding::gzip);
   EXPECT_EQ(*parse_coding("deflate"), coding::deflate);
   EXPECT_EQ(*parse_coding("zstd"), coding::zstd);
-  for (auto text : {"br", "gzip, gzip", "gzip,zstd", "identity, gzip", "gzip;q=1", "compress", "gzip "})
+  for (auto text :
+       {"br", "gzip, gzip", "gzip,zstd", "identity, gzip", "gzip;q=1", "compress", "gzip "})
     EXPECT_EQ(parse_coding(text).error().code, ec::unsupported_coding) << text;
 }
 
@@ -96,7 +99,8 @@ TEST(Inflate, ABombIsRefusedAtTheRatio) {
       inflate_guard g{c, {.ratio_max = 10, .bytes_max = 8u << 20, .body_max = 1u << 30}};
       std::string out;
       core::result<void> r;
-      for (std::string_view rest = bomb; !rest.empty() && r; rest.remove_prefix(std::min(step, rest.size()))) {
+      for (std::string_view rest = bomb; !rest.empty() && r;
+           rest.remove_prefix(std::min(step, rest.size()))) {
         auto piece = rest.substr(0, step);
         r = g.feed({reinterpret_cast<const std::uint8_t*>(piece.data()), piece.size()}, out);
       }

@@ -21,18 +21,18 @@ operation row(std::string_view method, std::string_view path, std::string_view n
 
 operation_table table() {
   return operation_table{{
-    row("GET", "/"),
-    row("PUT", "/v1/o", "o.put"),
-    row("PUT", "/v1/o/{cid}"),
-    row("GET", "/v1/o/{cid}", "o.get"),
-    row("DELETE", "/v1/o/{cid}"),
-    row("GET", "/v1/o/special"),
-    row("GET", "/v1/names", "name.list"),
-    row("PUT", "/v1/names/{name...}", "name.put"),
-    row("GET", "/v1/view/{view}/{id...}", "view"),
-    row("POST", "/v1/mailbox/{topic}/receive", "mb.recv"),
-    row("POST", "/v1/mailbox/{topic}", "mb.send"),
-    row("", "", "ping"),
+      row("GET", "/"),
+      row("PUT", "/v1/o", "o.put"),
+      row("PUT", "/v1/o/{cid}"),
+      row("GET", "/v1/o/{cid}", "o.get"),
+      row("DELETE", "/v1/o/{cid}"),
+      row("GET", "/v1/o/special"),
+      row("GET", "/v1/names", "name.list"),
+      row("PUT", "/v1/names/{name...}", "name.put"),
+      row("GET", "/v1/view/{view}/{id...}", "view"),
+      row("POST", "/v1/mailbox/{topic}/receive", "mb.recv"),
+      row("POST", "/v1/mailbox/{topic}", "mb.send"),
+      row("", "", "ping"),
   }};
 }
 
@@ -91,8 +91,9 @@ TEST(OperationTable, OtherMethodsListWhatIsAllowed) {
 
 TEST(OperationTable, UnknownPathsAreNotFound) {
   auto t = table();
-  for (auto path : {"", "v1/o", "/v1", "/v1/", "/v1/o/", "/v1/o/a/b", "/v1/names/", "//v1/o",
-                    "/v1/view/object", "/v1/view/object/", "/v1/view//x", "/V1/o", "/v1/mailbox//receive"})
+  for (auto path :
+       {"", "v1/o", "/v1", "/v1/", "/v1/o/", "/v1/o/a/b", "/v1/names/", "//v1/o", "/v1/view/object",
+        "/v1/view/object/", "/v1/view//x", "/V1/o", "/v1/mailbox//receive"})
     EXPECT_EQ(t.find_http("GET", path).error().code, ec::not_found) << path;
 }
 
@@ -129,10 +130,12 @@ TEST(OperationTable, SurvivesACopy) {
 }
 
 TEST(OperationTable, RefusesDuplicatesAndMalformedRows) {
-  auto make = [](std::vector<operation> rows) { return operation_table{std::move(rows)}; };
+  auto make = [](std::vector<operation> rows) {
+    return operation_table{std::move(rows)};
+  };
   EXPECT_THROW(make({row("GET", "/a"), row("GET", "/a")}), std::invalid_argument);
   EXPECT_THROW(make({row("GET", "/{a}"), row("GET", "/{b}")}), std::invalid_argument)
-    << "the same path under another parameter name";
+      << "the same path under another parameter name";
   EXPECT_THROW(make({row("GET", "/{a...}"), row("GET", "/{b...}")}), std::invalid_argument);
   EXPECT_THROW(make({row("GET", "/a", "x"), row("GET", "/b", "x")}), std::invalid_argument);
   EXPECT_THROW(make({row("GET", "a")}), std::invalid_argument);
@@ -141,7 +144,8 @@ TEST(OperationTable, RefusesDuplicatesAndMalformedRows) {
   EXPECT_THROW(make({row("GET", "/{a...}/b")}), std::invalid_argument);
   EXPECT_THROW(make({row("GET", "/a{b}")}), std::invalid_argument);
   EXPECT_THROW(make({row("GET", "/{}")}), std::invalid_argument);
-  EXPECT_NO_THROW(make({row("GET", "/a"), row("PUT", "/a"), row("GET", "/{a}"), row("GET", "/{a...}")}));
+  EXPECT_NO_THROW(
+      make({row("GET", "/a"), row("PUT", "/a"), row("GET", "/{a}"), row("GET", "/{a...}")}));
 }
 
 TEST(OperationTable, ALongPathOfSlashesIsJustUnknown) {

@@ -1,6 +1,5 @@
-#include "transport/http/request_fields.hpp"
-
 #include "core/base64.hpp"
+#include "transport/http/request_fields.hpp"
 
 #include <gtest/gtest.h>
 
@@ -39,24 +38,25 @@ TEST(HttpRequestFields, TakesAWellFormedTraceOnly) {
 
 TEST(HttpRequestFields, AnswersAreJsonUnlessCborIsPreferred) {
   const std::pair<std::string_view, format> cases[] = {
-    {"", format::json},
-    {"*/*", format::json},
-    {"text/html", format::json},
-    {"application/json", format::json},
-    {"application/cbor", format::cbor},
-    {"Application/CBOR", format::cbor},
-    {"application/cbor;q=0", format::json},
-    {"application/cbor;q=0.0", format::json},
-    {"application/cbor;q=0.5, application/json", format::json},
-    {"application/cbor;q=0.5, application/json;q=0.4", format::cbor},
-    {"application/cbor; q=0.001", format::cbor},
-    {"application/json;q=0.9,application/cbor", format::cbor},
-    {"application/cbor;q=", format::cbor},
-    {",,;=", format::json},
+      {"", format::json},
+      {"*/*", format::json},
+      {"text/html", format::json},
+      {"application/json", format::json},
+      {"application/cbor", format::cbor},
+      {"Application/CBOR", format::cbor},
+      {"application/cbor;q=0", format::json},
+      {"application/cbor;q=0.0", format::json},
+      {"application/cbor;q=0.5, application/json", format::json},
+      {"application/cbor;q=0.5, application/json;q=0.4", format::cbor},
+      {"application/cbor; q=0.001", format::cbor},
+      {"application/json;q=0.9,application/cbor", format::cbor},
+      {"application/cbor;q=", format::cbor},
+      {",,;=", format::json},
   };
   for (auto [text, expected] : cases)
     EXPECT_EQ(read_accept(head({{"Accept", text}})), expected) << text;
-  EXPECT_EQ(read_accept(head({{"Accept", "text/html"}, {"Accept", "application/cbor"}})), format::cbor);
+  EXPECT_EQ(read_accept(head({{"Accept", "text/html"}, {"Accept", "application/cbor"}})),
+            format::cbor);
 }
 
 TEST(HttpRequestFields, TheDeadlineIsPlainMilliseconds) {
@@ -71,12 +71,20 @@ TEST(HttpRequestFields, TheDeadlineIsPlainMilliseconds) {
 TEST(HttpRequestFields, TheCapabilityIsTheDecodedBearerToken) {
   auto token = core::base64url_encode(core::bytes::copy("\x02macaroon\xff").view());
   EXPECT_TRUE(read_capability(head({}))->empty());
-  EXPECT_EQ(read_capability(head({{"Authorization", "Bearer " + token}}))->text(), "\x02macaroon\xff");
-  EXPECT_EQ(read_capability(head({{"authorization", "bEARER  " + token}}))->text(), "\x02macaroon\xff");
+  EXPECT_EQ(read_capability(head({{"Authorization", "Bearer " + token}}))->text(),
+            "\x02macaroon\xff");
+  EXPECT_EQ(read_capability(head({{"authorization", "bEARER  " + token}}))->text(),
+            "\x02macaroon\xff");
   auto large = core::base64url_encode(core::bytes::copy(std::string(4097, 'x')).view());
-  const std::string bad[] = {"",        "Bearer",          "Bearer ",         token,
-                             "Basic x", "Bearer !",        "Bearer " + token + "=",
-                             "Bearer a b", "Bearer " + large};
+  const std::string bad[] = {"",
+                             "Bearer",
+                             "Bearer ",
+                             token,
+                             "Basic x",
+                             "Bearer !",
+                             "Bearer " + token + "=",
+                             "Bearer a b",
+                             "Bearer " + large};
   for (const auto& text : bad)
     EXPECT_EQ(read_capability(head({{"Authorization", text}})).error().code, ec::unauth) << text;
   auto value = "Bearer " + token;
@@ -91,22 +99,29 @@ TEST(HttpRequestFields, IdempotencyKeysArePrintableAndShort) {
   std::string longer(129, 'k');
   for (std::string_view text : {std::string_view{""}, std::string_view{longer},
                                 std::string_view{"a\tb"}, std::string_view{"\xc3\xa4"}})
-    EXPECT_EQ(read_idempotency_key(head({{"Idempotency-Key", text}})).error().code, ec::bad_request);
+    EXPECT_EQ(read_idempotency_key(head({{"Idempotency-Key", text}})).error().code,
+              ec::bad_request);
   EXPECT_FALSE(read_idempotency_key(head({{"Idempotency-Key", "a"}, {"Idempotency-Key", "a"}})));
 }
 
 TEST(HttpRequestFields, BodiesAreJsonOrCbor) {
   EXPECT_EQ(*read_content_type(head({})), format::json);
-  EXPECT_EQ(*read_content_type(head({{"Content-Type", "application/json; charset=utf-8"}})), format::json);
+  EXPECT_EQ(*read_content_type(head({{"Content-Type", "application/json; charset=utf-8"}})),
+            format::json);
   EXPECT_EQ(*read_content_type(head({{"Content-Type", "Application/CBOR"}})), format::cbor);
   for (auto text : {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json"})
-    EXPECT_EQ(read_content_type(head({{"Content-Type", text}})).error().code, ec::unsupported_media) << text;
-  EXPECT_EQ(read_content_type(head({{"Content-Type", "application/json"}, {"Content-Type", "application/cbor"}}))
-              .error().code, ec::bad_request);
+    EXPECT_EQ(read_content_type(head({{"Content-Type", text}})).error().code, ec::unsupported_media)
+        << text;
+  EXPECT_EQ(read_content_type(
+                head({{"Content-Type", "application/json"}, {"Content-Type", "application/cbor"}}))
+                .error()
+                .code,
+            ec::bad_request);
 }
 
 TEST(HttpRequestFields, ListsAreJoined) {
-  EXPECT_EQ(joined(head({{"If-None-Match", "\"a\""}, {"X", "y"}, {"if-none-match", "\"b\""}}), "If-None-Match"),
+  EXPECT_EQ(joined(head({{"If-None-Match", "\"a\""}, {"X", "y"}, {"if-none-match", "\"b\""}}),
+                   "If-None-Match"),
             "\"a\", \"b\"");
   EXPECT_EQ(joined(head({}), "If-None-Match"), "");
 }

@@ -10,7 +10,8 @@ using namespace ron;
 using namespace ron::http;
 using namespace std::string_literals;
 
-const std::string chunked_head = "PUT /v1/o HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+const std::string chunked_head =
+    "PUT /v1/o HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 struct outcome {
   std::string body;
@@ -91,24 +92,24 @@ TEST(HttpRequestParser, ReadsChunksAtEverySplit) {
 
 TEST(HttpRequestParser, RefusesAmbiguousChunks) {
   const std::pair<const char*, std::string> forms[] = {
-    {"bare LF after size", "5\nhello\r\n0\r\n\r\n"},
-    {"bare CR after size", "5\rhello\r\n0\r\n\r\n"},
-    {"no CRLF after data", "5\r\nhelloX0\r\n\r\n"},
-    {"data longer than size", "3\r\nhello\r\n0\r\n\r\n"},
-    {"no size", "\r\nhello\r\n0\r\n\r\n"},
-    {"negative size", "-5\r\nhello\r\n0\r\n\r\n"},
-    {"prefixed size", "0x5\r\nhello\r\n0\r\n\r\n"},
-    {"space before size", " 5\r\nhello\r\n0\r\n\r\n"},
-    {"size past 64 bits", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n"},
-    {"bare LF in extension", "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n"},
-    {"NUL in extension", "5;a=\"\0\"\r\nhello\r\n0\r\n\r\n"s},
-    {"bare LF in extension value", "5;a=b\nc\r\nhello\r\n0\r\n\r\n"},
-    {"quoted text over the line end", "5;a=\"b\r\n\"\r\nhello\r\n0\r\n\r\n"},
-    {"folded trailer", "0\r\nA: b\r\n c\r\n\r\n"},
-    {"trailer folded at once", "0\r\nA:\r\n c\r\n\r\n"},
-    {"trailer with bare LF", "0\r\nA: b\nC: d\r\n\r\n"},
-    {"trailer sets the length", "0\r\nContent-Length: 5\r\n\r\n"},
-    {"trailer sets the coding", "0\r\nTransfer-Encoding: chunked\r\n\r\n"},
+      {"bare LF after size", "5\nhello\r\n0\r\n\r\n"},
+      {"bare CR after size", "5\rhello\r\n0\r\n\r\n"},
+      {"no CRLF after data", "5\r\nhelloX0\r\n\r\n"},
+      {"data longer than size", "3\r\nhello\r\n0\r\n\r\n"},
+      {"no size", "\r\nhello\r\n0\r\n\r\n"},
+      {"negative size", "-5\r\nhello\r\n0\r\n\r\n"},
+      {"prefixed size", "0x5\r\nhello\r\n0\r\n\r\n"},
+      {"space before size", " 5\r\nhello\r\n0\r\n\r\n"},
+      {"size past 64 bits", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n"},
+      {"bare LF in extension", "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n"},
+      {"NUL in extension", "5;a=\"\0\"\r\nhello\r\n0\r\n\r\n"s},
+      {"bare LF in extension value", "5;a=b\nc\r\nhello\r\n0\r\n\r\n"},
+      {"quoted text over the line end", "5;a=\"b\r\n\"\r\nhello\r\n0\r\n\r\n"},
+      {"folded trailer", "0\r\nA: b\r\n c\r\n\r\n"},
+      {"trailer folded at once", "0\r\nA:\r\n c\r\n\r\n"},
+      {"trailer with bare LF", "0\r\nA: b\nC: d\r\n\r\n"},
+      {"trailer sets the length", "0\r\nContent-Length: 5\r\n\r\n"},
+      {"trailer sets the coding", "0\r\nTransfer-Encoding: chunked\r\n\r\n"},
   };
   for (const auto& [name, wire] : forms)
     for (std::size_t step : {std::size_t{1}, wire.size()})
@@ -125,10 +126,14 @@ TEST(HttpRequestParser, BoundsLinesAndTrailers) {
     trailers += "X-T: 0123456789\r\n";
   EXPECT_TRUE(read_all(chunked_head, trailers, 100).failed);
   for (std::size_t step : {std::size_t{1}, std::size_t{100'000}}) {
-    auto line = [](std::size_t n) { return "1;a=" + std::string(n, 'b') + "\r\nx\r\n0\r\n\r\n"; };
+    auto line = [](std::size_t n) {
+      return "1;a=" + std::string(n, 'b') + "\r\nx\r\n0\r\n\r\n";
+    };
     EXPECT_TRUE(read_all(chunked_head, line(1'019), step).done) << step;
     EXPECT_TRUE(read_all(chunked_head, line(1'020), step).failed) << step;
-    auto trailer = [](std::size_t n) { return "0\r\nT: " + std::string(n, 'b') + "\r\n\r\n"; };
+    auto trailer = [](std::size_t n) {
+      return "0\r\nT: " + std::string(n, 'b') + "\r\n\r\n";
+    };
     EXPECT_TRUE(read_all(chunked_head, trailer(1'019), step).done) << step;
     EXPECT_TRUE(read_all(chunked_head, trailer(1'020), step).failed) << step;
   }

@@ -1,6 +1,5 @@
-#include "transport/http/request.hpp"
-
 #include "core/json.hpp"
+#include "transport/http/request.hpp"
 
 #include <gtest/gtest.h>
 
@@ -15,12 +14,12 @@ using transport::operation;
 
 const transport::operation_table& table() {
   static const transport::operation_table t{{
-    operation{.method = "PUT", .path = "/v1/o", .takes = transport::body::object},
-    operation{.method = "GET", .path = "/v1/o/{cid}"},
-    operation{.method = "PUT",
-              .path = "/v1/names/{name...}",
-              .takes = transport::body::json,
-              .query = {{"dry", transport::query_param::type::integer}}},
+      operation{.method = "PUT", .path = "/v1/o", .takes = transport::body::object},
+      operation{.method = "GET", .path = "/v1/o/{cid}"},
+      operation{.method = "PUT",
+                .path = "/v1/names/{name...}",
+                .takes = transport::body::json,
+                .query = {{"dry", transport::query_param::type::integer}}},
   }};
   return t;
 }
@@ -92,13 +91,16 @@ TEST(HttpRequest, RefusesEachRuleByItsName) {
   EXPECT_EQ(read(put, "Content-Length: 1000\r\n").code, ec::none);
   EXPECT_EQ(read(put, "Content-Length: 1\r\nContent-Type: text/plain\r\n").code,
             ec::unsupported_media);
-  EXPECT_EQ(read(put, "Content-Length: 1\r\nContent-Encoding: br\r\n").code, ec::unsupported_coding);
-  EXPECT_EQ(read(put, "Content-Length: 1\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n").code,
+  EXPECT_EQ(read(put, "Content-Length: 1\r\nContent-Encoding: br\r\n").code,
             ec::unsupported_coding);
+  EXPECT_EQ(
+      read(put, "Content-Length: 1\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n").code,
+      ec::unsupported_coding);
 }
 
 TEST(HttpRequest, ARefusalKnowsItsFormatAndId) {
-  auto o = read("GET /nothing", "Accept: application/cbor\r\nX-Corr-ID: 01ARZ3NDEKTSV4RRFFQ69G5FAV\r\n");
+  auto o =
+      read("GET /nothing", "Accept: application/cbor\r\nX-Corr-ID: 01ARZ3NDEKTSV4RRFFQ69G5FAV\r\n");
   EXPECT_EQ(o.r.answer_format, format::cbor);
   EXPECT_EQ(o.r.call.corr.text(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
 }
@@ -107,7 +109,8 @@ TEST(HttpRequest, BodiesAreMergedIntoTheArguments) {
   core::json args{{"name", "a"}};
   ASSERT_TRUE(merge_body(R"({"cid":"b3:00","ttl_s":5})", format::json, args));
   EXPECT_EQ(args, (core::json{{"name", "a"}, {"cid", "b3:00"}, {"ttl_s", 5}}));
-  for (auto text : {"[]", "1", "null", "", "{", "{\"a\":1}{}", "{\"name\":\"b\"}", "{\"a\":1,\"a\":2}"}) {
+  for (auto text :
+       {"[]", "1", "null", "", "{", "{\"a\":1}{}", "{\"name\":\"b\"}", "{\"a\":1,\"a\":2}"}) {
     core::json copy{{"name", "a"}};
     auto r = merge_body(text, format::json, copy);
     ASSERT_FALSE(r) << text;
@@ -117,7 +120,9 @@ TEST(HttpRequest, BodiesAreMergedIntoTheArguments) {
 
 TEST(HttpRequest, BodiesMayBeCbor) {
   auto args = core::json::object();
-  ASSERT_TRUE(merge_body("\xa1\x61" "a\x01", format::cbor, args));
+  ASSERT_TRUE(merge_body("\xa1\x61"
+                         "a\x01",
+                         format::cbor, args));
   EXPECT_EQ(args, (core::json{{"a", 1}}));
 }
 

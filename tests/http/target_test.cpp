@@ -12,8 +12,10 @@ using namespace ron;
 using namespace ron::http;
 using transport::query_param;
 
-const std::vector<query_param> spec{
-  {"limit", query_param::type::integer}, {"prefix"}, {"cursor"}, {"since", query_param::type::integer}};
+const std::vector<query_param> spec{{"limit", query_param::type::integer},
+                                    {"prefix"},
+                                    {"cursor"},
+                                    {"since", query_param::type::integer}};
 
 core::result<core::json> query(std::string_view text, core::json args = core::json::object()) {
   if (auto r = read_query(text, spec, args); !r)
@@ -40,8 +42,8 @@ TEST(HttpTarget, ReadsWhatTheRouteLists) {
 
 TEST(HttpTarget, RefusesWhatItDoesNotList) {
   for (auto text : {"other=1", "limit=1&limit=1", "limit=1&limit=2", "Limit=1", "&", "limit=1&",
-                    "limit=1&&prefix=a", "=1", "prefix=%", "prefix=%4", "prefix=%zz",
-                    "prefix=%00", "prefix=%ff", "%6c%69mit=1&limit=2", "limit=1;prefix=a"}) {
+                    "limit=1&&prefix=a", "=1", "prefix=%", "prefix=%4", "prefix=%zz", "prefix=%00",
+                    "prefix=%ff", "%6c%69mit=1&limit=2", "limit=1;prefix=a"}) {
     auto r = query(text);
     ASSERT_FALSE(r) << text;
     EXPECT_EQ(r.error().code, core::ec::bad_request) << text;
@@ -54,10 +56,11 @@ TEST(HttpTarget, RefusesWhatThePathSaysAlready) {
 
 TEST(HttpTarget, IntegersAreStrict) {
   EXPECT_EQ(query("limit=0")->at("limit"), 0);
-  EXPECT_EQ(query("limit=9223372036854775807")->at("limit"), std::numeric_limits<std::int64_t>::max());
-  for (auto text : {"limit=", "limit", "limit=+1", "limit=%2B1", "limit=01", "limit=1.0", "limit=1e3",
-                    "limit=0x1", "limit= 1", "limit=1 ", "limit=--1", "limit=-", "limit=-0",
-                    "limit=9223372036854775808", "limit=99999999999999999999"})
+  EXPECT_EQ(query("limit=9223372036854775807")->at("limit"),
+            std::numeric_limits<std::int64_t>::max());
+  for (auto text : {"limit=", "limit", "limit=+1", "limit=%2B1", "limit=01", "limit=1.0",
+                    "limit=1e3", "limit=0x1", "limit= 1", "limit=1 ", "limit=--1", "limit=-",
+                    "limit=-0", "limit=9223372036854775808", "limit=99999999999999999999"})
     EXPECT_FALSE(query(text)) << text;
 }
 

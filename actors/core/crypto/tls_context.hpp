@@ -18,7 +18,7 @@ struct tls_server_options {
   std::vector<std::string> alpn{}; ///< by preference; a client that offers only others is refused,
                                  ///< one that offers none is accepted
   config::pq_mode pq = config::pq_mode::off;
-  std::string client_ca{};         ///< PEM file; not empty: clients must show a certificate under it
+  std::string client_ca{};         ///< PEM file; if set, clients must show a certificate under it
   std::string ocsp_response{};     ///< DER, stapled when the client asks; empty: none
 };
 

@@ -79,18 +79,18 @@ core::result<void> check_json_body(const request_head& head, std::size_t bytes_m
 core::result<void> check_body(const request_head& head, std::size_t json_bytes_max, request& out) {
   out.has_body = head.has_body();
   switch (out.call.op->takes) {
-    case transport::body::none:
-      if (out.has_body)
-        return fail(ec::bad_request, "this route takes no body");
-      return {};
-    case transport::body::json:
-      return out.has_body ? check_json_body(head, json_bytes_max, out) : core::result<void>{};
-    case transport::body::object:
-      // The bytes are named by their hash: what is stored must be what was sent.
-      if (head.count("content-encoding") > 0)
-        return fail(ec::unsupported_coding, "objects are stored as they are sent");
-      out.call.body_length = head.content_length;
-      return {};
+  case transport::body::none:
+    if (out.has_body)
+      return fail(ec::bad_request, "this route takes no body");
+    return {};
+  case transport::body::json:
+    return out.has_body ? check_json_body(head, json_bytes_max, out) : core::result<void>{};
+  case transport::body::object:
+    // The bytes are named by their hash: what is stored must be what was sent.
+    if (head.count("content-encoding") > 0)
+      return fail(ec::unsupported_coding, "objects are stored as they are sent");
+    out.call.body_length = head.content_length;
+    return {};
   }
   return fail(ec::internal, "unknown kind of body");
 }
@@ -125,7 +125,8 @@ core::result<void> merge_body(std::string_view body, format f, core::json& args)
     return fail(ec::bad_request, "the body is no object");
   for (auto& [name, field] : value->items()) {
     if (args.contains(name))
-      return fail(ec::bad_request, "field `" + name + "` is given by the path or the query already");
+      return fail(ec::bad_request,
+                  "field `" + name + "` is given by the path or the query already");
     args[name] = std::move(field);
   }
   return {};

@@ -41,7 +41,8 @@ struct reply {
 /// Runs one request on one stream: sends while there is credit, takes what comes.
 class conversation {
 public:
-  conversation(connection& c, const request& r) : link_(c), request_(r) {}
+  conversation(connection& c, const request& r) : link_(c), request_(r) {
+  }
 
   result<reply> run(const std::string& token) {
     if (auto ok = open(token); !ok)
@@ -173,8 +174,8 @@ private:
       return {};
     over_ = true;
     failed_ = error{ec::degraded, "the node closed the connection"
-                                    + (e.message.empty() ? std::string{}
-                                                         : ": " + std::string{e.message.text()})};
+                                      + (e.message.empty() ? std::string{}
+                                                           : ": " + std::string{e.message.text()})};
     return {};
   }
 
@@ -201,8 +202,8 @@ result<object_info> object_of(const json& map) {
   auto text = map.find("cid");
   auto size = map.find("size");
   auto cid = text != map.end() && text->is_string()
-               ? core::cid::parse(text->get_ref<const std::string&>())
-               : std::nullopt;
+                 ? core::cid::parse(text->get_ref<const std::string&>())
+                 : std::nullopt;
   if (!cid || size == map.end() || !size->is_number_integer())
     return fail(ec::downstream_5xx, "the node's answer names no object");
   info.cid = *cid;
@@ -216,7 +217,9 @@ struct client::impl {
   client_options options;
   std::unique_ptr<connection> link;
 
-  result<reply> run(const request& r) { return conversation{*link, r}.run(options.token); }
+  result<reply> run(const request& r) {
+    return conversation{*link, r}.run(options.token);
+  }
 };
 
 client::client(std::unique_ptr<impl> p) noexcept : impl_(std::move(p)) {
@@ -249,7 +252,8 @@ result<object_info> client::put(const byte_source& source,
   json args = json::object();
   if (expected)
     args["cid"] = expected->to_text();
-  auto r = impl_->run({"o.put", std::move(args), &source, nullptr, {}, impl_->options.idle_timeout});
+  auto r =
+      impl_->run({"o.put", std::move(args), &source, nullptr, {}, impl_->options.idle_timeout});
   if (!r)
     return std::unexpected{r.error()};
   auto info = object_of(r->map);
@@ -274,8 +278,8 @@ result<object_info> client::get(const core::cid& cid, const std::optional<byte_r
     received += b.size();
     return sink(b);
   };
-  auto r = impl_->run({"o.get", std::move(args), nullptr, &counted, {},
-                       impl_->options.idle_timeout});
+  auto r =
+      impl_->run({"o.get", std::move(args), nullptr, &counted, {}, impl_->options.idle_timeout});
   if (!r)
     return std::unexpected{r.error()};
   auto info = object_of(r->map);
@@ -289,8 +293,8 @@ result<object_info> client::get(const core::cid& cid, const std::optional<byte_r
 result<std::chrono::nanoseconds> client::ping() {
   const auto start = now();
   auto& o = impl_->options;
-  auto r = impl_->run({"ping", json::object(), nullptr, nullptr, o.overall_timeout,
-                       o.overall_timeout});
+  auto r =
+      impl_->run({"ping", json::object(), nullptr, nullptr, o.overall_timeout, o.overall_timeout});
   if (!r)
     return std::unexpected{r.error()};
   return now() - start;

@@ -85,7 +85,7 @@ public:
   /// Starts to watch readiness; `is_watched` turns true with its first word.
   void watch();
   bool is_watched() const {
-    return watched_;
+    return state_->get().missing != std::vector<std::string>{"starting"};
   }
   void print_ready_line() const;
   /// The ordered stop; `signals` may hurry it. Returns the exit code.
@@ -120,7 +120,6 @@ private:
   std::unique_ptr<servers> servers_;
   caf::actor operator_socket_;
   monitor_actor monitor_;
-  std::atomic<bool> watched_{false};
   std::atomic<bool> stop_asked_{false};
   std::atomic<bool> failed_{false};
 };
@@ -191,10 +190,7 @@ void running_node::watch() {
   monitor_parts p;
   p.state = state_;
   p.clock = &clock_;
-  p.keys = [this] {
-    watched_ = true;
-    return roles_->keys();
-  };
+  p.keys = [this] { return roles_->keys(); };
   p.pressure = [this] {
     return std::max({gate_.pressure(), roles_->pressure(), servers_->pressure()});
   };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -49,12 +50,14 @@ private:
   }
   void on(machine::body& b) {
     expect(b.data.size() <= machine::piece_max);
-    log_ += b.data.text();
-    if (b.last)
-      return answer();
-    m_.ask_body(now);
+    body_ += b.data.text();
+    if (!b.last)
+      return m_.ask_body(now);
+    log_ += std::exchange(body_, {}) + '\n';
+    answer();
   }
   void on(machine::body_failed& f) {
+    body_.clear();
     log_ += "failed " + std::string{to_string(f.why.code)} + '\n';
     answer();
   }
@@ -73,6 +76,7 @@ private:
 
   machine m_{http::connection_limits{}, now};
   std::uint64_t sent_ = 0;
+  std::string body_; ///< of a body that fails, how much came before depends on the cuts
   std::string log_;
 };
 

@@ -9,7 +9,8 @@ using transport::exchange_ptr;
 
 /// Counts the bytes of an upload, one piece after the other.
 struct upload : std::enable_shared_from_this<upload> {
-  upload(exchange_ptr e, toy_world& w) : x(std::move(e)), world(w) {}
+  upload(exchange_ptr e, toy_world& w) : x(std::move(e)), world(w) {
+  }
 
   void next() {
     x->read_body([me = shared_from_this()](core::result<transport::body_chunk> piece) {
@@ -38,7 +39,8 @@ struct upload : std::enable_shared_from_this<upload> {
 
 /// Sends a toy object in chunks of 64 KiB.
 struct download : std::enable_shared_from_this<download> {
-  download(exchange_ptr e, toy_world& w) : x(std::move(e)), world(w) {}
+  download(exchange_ptr e, toy_world& w) : x(std::move(e)), world(w) {
+  }
 
   void start(std::uint64_t size) {
     core::cid id;
@@ -54,8 +56,6 @@ struct download : std::enable_shared_from_this<download> {
     head.length = span->length;
     head.partial = span->partial;
     x->begin(head);
-    if (x->head_only())
-      return x->finish();
     next();
   }
   void next() {
@@ -89,80 +89,97 @@ std::vector<transport::operation> toy_operations(toy_world& world) {
   using transport::route;
   auto w = &world;
   return {
-    operation{.method = "POST",
-              .path = "/echo/{id}",
-              .label = route::name,
-              .takes = body::json,
-              .query = {{"limit", query_param::type::integer}},
-              .handle =
-                [](exchange_ptr x) {
-                  transport::answer a;
-                  a.result = x->request().args;
-                  a.result["who"] = x->caller().id;
-                  x->reply(std::move(a));
-                }},
-    operation{.method = "GET",
-              .path = "/tagged",
-              .handle =
-                [](exchange_ptr x) {
-                  transport::answer a;
-                  a.result = {{"a", 1}};
-                  a.headers = {{"ETag", "\"v1\""}};
-                  x->reply(std::move(a));
-                }},
-    operation{.method = "PUT",
-              .path = "/o",
-              .label = route::o,
-              .takes = body::object,
-              .handle =
-                [w](exchange_ptr x) {
-                  x->on_cancel([w] { ++w->cancelled; });
-                  if (x->request().body_length.value_or(0) > 100'000'000)
-                    return x->fail({ec::body_cap, "too large"});
-                  std::make_shared<upload>(x, *w)->next();
-                }},
-    operation{.method = "GET",
-              .path = "/o/{size}",
-              .label = route::o,
-              .handle =
-                [w](exchange_ptr x) {
-                  auto size = std::stoull(x->request().args["size"].get<std::string>());
-                  std::make_shared<download>(x, *w)->start(size);
-                }},
-    operation{.method = "GET", .path = "/hold", .handle = [w](exchange_ptr x) { hold(x, *w); }},
-    operation{.method = "GET",
-              .path = "/wait",
-              .waits = true,
-              .handle = [w](exchange_ptr x) { hold(x, *w); }},
-    operation{.method = "GET", .path = "/drop", .handle = [](exchange_ptr) {}},
-    operation{.method = "GET",
-              .path = "/throw",
-              .handle = [](exchange_ptr) { throw std::runtime_error{"broken"}; }},
-    operation{.method = "GET",
-              .path = "/busy",
-              .handle = [](exchange_ptr x) { x->fail({ec::busy, "full", 1'500}); }},
-    operation{.method = "GET",
-              .path = "/cut",
-              .handle =
-                [](exchange_ptr x) {
-                  transport::object_head h;
-                  h.size = h.length = 1'000;
-                  x->begin(h);
-                  x->write(core::bytes::copy("0123456789"), [x] {
-                    x->fail({ec::downstream_5xx, "lost it"});
-                  });
-                }},
-    operation{.method = "GET",
-              .path = "/twice",
-              .handle =
-                [](exchange_ptr x) {
-                  x->reply(bare(204));
-                  x->reply(bare(200));
-                  x->fail({ec::internal, "no"});
-                  x->begin({});
-                  x->write(core::bytes::copy("x"), {});
-                  x->finish();
-                }},
+      operation{.method = "POST",
+                .path = "/echo/{id}",
+                .label = route::name,
+                .takes = body::json,
+                .query = {{"limit", query_param::type::integer}},
+                .handle =
+                    [](exchange_ptr x) {
+                      transport::answer a;
+                      a.result = x->request().args;
+                      a.result["who"] = x->caller().id;
+                      x->reply(std::move(a));
+                    }},
+      operation{.method = "GET",
+                .path = "/tagged",
+                .handle =
+                    [](exchange_ptr x) {
+                      transport::answer a;
+                      a.result = {{"a", 1}};
+                      a.headers = {{"ETag", "\"v1\""}};
+                      x->reply(std::move(a));
+                    }},
+      operation{.method = "PUT",
+                .path = "/o",
+                .label = route::o,
+                .takes = body::object,
+                .handle =
+                    [w](exchange_ptr x) {
+                      x->on_cancel([w] { ++w->cancelled; });
+                      if (x->request().body_length.value_or(0) > 100'000'000)
+                        return x->fail({ec::body_cap, "too large"});
+                      std::make_shared<upload>(x, *w)->next();
+                    }},
+      operation{.method = "GET",
+                .path = "/o/{size}",
+                .label = route::o,
+                .handle =
+                    [w](exchange_ptr x) {
+                      auto size = std::stoull(x->request().args["size"].get<std::string>());
+                      std::make_shared<download>(x, *w)->start(size);
+                    }},
+      operation{.method = "GET",
+                .path = "/hold",
+                .handle =
+                    [w](exchange_ptr x) {
+                      hold(x, *w);
+                    }},
+      operation{.method = "GET",
+                .path = "/wait",
+                .waits = true,
+                .handle =
+                    [w](exchange_ptr x) {
+                      hold(x, *w);
+                    }},
+      operation{.method = "GET",
+                .path = "/drop",
+                .handle =
+                    [](exchange_ptr) {
+                    }},
+      operation{.method = "GET",
+                .path = "/throw",
+                .handle =
+                    [](exchange_ptr) {
+                      throw std::runtime_error{"broken"};
+                    }},
+      operation{.method = "GET",
+                .path = "/busy",
+                .handle =
+                    [](exchange_ptr x) {
+                      x->fail({ec::busy, "full", 1'500});
+                    }},
+      operation{.method = "GET",
+                .path = "/cut",
+                .handle =
+                    [](exchange_ptr x) {
+                      transport::object_head h;
+                      h.size = h.length = 1'000;
+                      x->begin(h);
+                      x->write(core::bytes::copy("0123456789"),
+                               [x] { x->fail({ec::downstream_5xx, "lost it"}); });
+                    }},
+      operation{.method = "GET",
+                .path = "/twice",
+                .handle =
+                    [](exchange_ptr x) {
+                      x->reply(bare(204));
+                      x->reply(bare(200));
+                      x->fail({ec::internal, "no"});
+                      x->begin({});
+                      x->write(core::bytes::copy("x"), {});
+                      x->finish();
+                    }},
   };
 }
 

@@ -57,18 +57,26 @@ result<core::cid> resolve(sdk::client& client, const std::string& text) {
   return *cid;
 }
 
+/// Something to write to that is no file: a pipe, a terminal, /dev/null.
+bool is_special(const std::string& path) {
+  std::error_code e;
+  const auto status = fs::status(path, e);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
 /// Fetches into `path` by way of a file beside it, so that a broken download leaves the old one.
+/// What is no file is written to as it is: replacing /dev/null would be a surprise.
 result<sdk::object_info> fetch(sdk::client& client, const core::cid& cid,
                                const std::optional<sdk::byte_range>& range,
                                const std::string& path) {
-  const bool to_stdout = path == "-";
-  const auto partial = path + ".part-" + std::to_string(::getpid());
-  auto out = to_stdout ? result<file>{file::standard_output()}
-                       : file::open(partial, O_WRONLY | O_CREAT | O_EXCL);
+  const bool in_place = path == "-" || is_special(path);
+  const auto partial = in_place ? path : path + ".part-" + std::to_string(::getpid());
+  auto out = path == "-" ? result<file>{file::standard_output()}
+                         : file::open(partial, in_place ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL);
   if (!out)
     return std::unexpected{out.error()};
   auto info = client.get(cid, range, [&](const bytes& b) { return out->write(b.view()); });
-  if (to_stdout)
+  if (in_place)
     return info;
   if (info && ::rename(partial.c_str(), path.c_str()) != 0)
     info = fail(ec::disk_full, path + ": " + std::strerror(errno));

@@ -93,17 +93,22 @@ class Frame:
                 f"reason={self.reason} seq={self.seq} {self.content[:60]!r}>")
 
 
-def split(buffer):
-    """The complete frames at the beginning of a bytearray, which they are taken off."""
+def split_raw(buffer):
+    """The bytes of the complete frames at the beginning of a bytearray, taken off it."""
     frames, at = [], 0
     while len(buffer) - at >= 4:
         size = int.from_bytes(buffer[at:at + 4], "big")
         if len(buffer) - at < size:
             break
-        frames.append(Frame(bytes(buffer[at:at + size])))
+        frames.append(bytes(buffer[at:at + size]))
         at += size
     del buffer[:at]
     return frames
+
+
+def split(buffer):
+    """The complete frames at the beginning of a bytearray, taken off it."""
+    return [Frame(raw) for raw in split_raw(buffer)]
 
 
 class OapError(Exception):

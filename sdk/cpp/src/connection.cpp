@@ -87,6 +87,13 @@ result<int> dial(const client_options& o, instant deadline) {
   return no_connection(o, why);
 }
 
+/// What OpenSSL says of bytes that are no TLS helps nobody who only has the port wrong.
+std::unexpected<core::error> no_handshake(const client_options& o, const core::error& why) {
+  if (why.code != ec::bad_request)
+    return std::unexpected{why};
+  return fail(ec::degraded, where(o) + " does not speak OAP/1 over TLS 1.3 (" + why.message + ")");
+}
+
 } // namespace
 
 result<std::unique_ptr<connection>> connection::open(const client_options& options) {
@@ -140,7 +147,7 @@ result<void> connection::handshake(const client_options& options, instant deadli
     if (auto ok = flush(deadline); !ok)
       return ok;
     if (auto ok = receive(deadline); !ok)
-      return ok;
+      return no_handshake(options, ok.error());
   }
   if (auto ok = flush(deadline); !ok)
     return ok;

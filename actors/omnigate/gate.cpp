@@ -40,19 +40,14 @@ transport::admission_slot slot_counter::take() {
 
 gate::gate(gate_limits limits, std::shared_ptr<const operator_capability> capability,
            const core::clock& clock)
-  : limits_(limits),
-    capability_(std::move(capability)),
-    clock_(clock),
-    instance_(limits.instance),
-    tenants_(limits.tenant, limits.callers_max),
-    addresses_(limits.address, limits.callers_max),
-    inflight_(limits.inflight_max),
-    waiters_(limits.waiters_max) {
+    : limits_(limits), capability_(std::move(capability)), clock_(clock),
+      instance_(limits.instance), tenants_(limits.tenant, limits.callers_max),
+      addresses_(limits.address, limits.callers_max), inflight_(limits.inflight_max),
+      waiters_(limits.waiters_max) {
   // nop
 }
 
-void gate::admit(const transport::call& c,
-                 std::function<void(result<admission>)> then) {
+void gate::admit(const transport::call& c, std::function<void(result<admission>)> then) {
   then(decide(c));
 }
 
@@ -105,7 +100,8 @@ result<transport::admission_slot> gate::take_slot(const transport::call& c) {
   auto& slots = c.op->waits ? waiters_ : inflight_;
   if (auto slot = slots.take())
     return slot;
-  shed_.store(true, std::memory_order_relaxed);
+  if (!c.op->waits)
+    shed_.store(true, std::memory_order_relaxed);
   return fail(ec::busy,
               c.op->waits ? "too many long polls wait (omnigate.waiters-max)"
                           : "too many requests in flight (omnigate.inflight-max)",
@@ -113,10 +109,7 @@ result<transport::admission_slot> gate::take_slot(const transport::call& c) {
 }
 
 double gate::pressure() const noexcept {
-  auto share = [](const slot_counter& s) {
-    return s.max() == 0 ? 0.0 : static_cast<double>(s.used()) / s.max();
-  };
-  return std::max(share(inflight_), share(waiters_));
+  return inflight_.max() == 0 ? 0.0 : static_cast<double>(inflight_.used()) / inflight_.max();
 }
 
 } // namespace ron::omnigate

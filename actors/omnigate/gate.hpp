@@ -60,7 +60,7 @@ public:
   /// While true, writes are refused.
   void degrade(bool on) noexcept { degraded_.store(on, std::memory_order_relaxed); }
 
-  /// The fullest of in-flight and waiters, 0..1.
+  /// Requests in flight against their limit, 0..1. Long polls wait and press on nobody.
   double pressure() const noexcept;
   /// True once after requests were shed for want of room.
   bool take_shed() noexcept { return shed_.exchange(false, std::memory_order_relaxed); }

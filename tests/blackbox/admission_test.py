@@ -139,8 +139,10 @@ class InFlight(NodeTest):
         for i in range(2):
             connection = node.connection(timeout=40)
             self.addCleanup(connection.close)
+            before = self.reached_mailbox(node)
             connection.request("POST", f"/v1/mailbox/t{i}/receive", b'{"wait_s":30}',
                                {"Authorization": f"Bearer {token}"})
+            wait_until(lambda: self.reached_mailbox(node) > before, what="the poll to wait")
             polls.append(connection)
         third = wait_until(lambda: self.busy_poll(node, token), what="the third to be refused")
         self.assertEqual(third.json()["reason"], "busy")
@@ -149,6 +151,10 @@ class InFlight(NodeTest):
             sent = node.http("POST", f"/v1/mailbox/t{i}", {"payload": ""}, token=token)
             self.assertEqual(sent.status, 202)
             self.assertEqual(connection.getresponse().status, 200)
+
+    def reached_mailbox(self, node):
+        page = node.get("/debug/v1/actors?type=mailbox", endpoint="admin").json()
+        return sum(actor["in"] for actor in page["items"])
 
     def busy_poll(self, node, token):
         answer = node.http("POST", "/v1/mailbox/t2/receive", {"wait_s": 0}, token=token)

@@ -164,6 +164,11 @@ private:
     if (e.corr != corr_)
       return {};
     over_ = true;
+    if (e.local) { // by the end of the connection, or by a breach of the node
+      failed_ =
+          error{ec::degraded, "the connection was lost (" + std::string{to_string(e.why)} + ")"};
+      return {};
+    }
     failed_ = error{core::from_oap_reason(static_cast<std::uint16_t>(e.why)).value_or(ec::internal),
                     std::string{e.message.text()}, e.retry_after_ms};
     return {};

@@ -14,7 +14,7 @@ void role_table::point(std::size_t i, caf::strong_actor_ptr replica) {
     set(i, std::move(replica));
     return;
   }
-  shards_->at(i).submit([self = shared_from_this(), i, replica = std::move(replica)]() mutable {
+  shards_->at(i).post([self = shared_from_this(), i, replica = std::move(replica)]() mutable {
     self->set(i, std::move(replica));
   });
 }

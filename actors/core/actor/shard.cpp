@@ -47,10 +47,11 @@ shard* shard::current() noexcept {
 // -- ways in -----------------------------------------------------------------------
 
 bool shard::submit(job f) {
-  if (jobs_.fetch_add(1, std::memory_order_relaxed) >= jobs_max) {
-    jobs_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
-  }
+  return jobs_.load(std::memory_order_relaxed) < jobs_max && post(std::move(f));
+}
+
+bool shard::post(job f) {
+  jobs_.fetch_add(1, std::memory_order_relaxed);
   caf::resumable* item = new job_item(std::move(f), &jobs_);
   auto* from = current();
   if (from == this) {

@@ -50,7 +50,7 @@ class shard final : public caf::execution_unit {
 public:
   static constexpr std::size_t turn_budget = 64;      ///< resumes between two polls
   static constexpr std::size_t poll_budget = 32;      ///< I/O handlers between two drains
-  static constexpr std::size_t jobs_max = 65'536;     ///< submitted jobs that may wait
+  static constexpr std::uint32_t jobs_max = 65'536;   ///< submitted jobs that may wait
 
   shard(caf::actor_system& system, shards& owner, std::size_t index);
   ~shard() override;
@@ -69,8 +69,13 @@ public:
   static shard* current() noexcept;
 
   /// Runs `f` on this shard, after what already waits there. False, and `f` is destroyed, when
-  /// the shard is closed or `jobs_max` jobs wait. Any thread.
+  /// the shard is closed or `jobs_max` jobs wait (threads that submit at the same moment may pass
+  /// the bound by one each). Any thread.
   bool submit(job f);
+
+  /// As `submit`, without the bound: for what somebody else bounds already and what must not be
+  /// lost, such as timers and the places of roles. Any thread.
+  bool post(job f);
 
   /// Runs `f` at the end of this turn: all that is ready has run (or the turn's budget is used
   /// up) and sockets have not been polled again. A connection writes here once what many streams

@@ -115,28 +115,28 @@ void shard_clock::ring() {
 // -- foreign_clock ---------------------------------------------------------------
 
 template <class F>
-void foreign_clock::post(F f) {
+void foreign_clock::hand_over(F f) {
   auto& first = shards_.at(0);
-  first.submit([&first, f = std::move(f)]() mutable { f(first.clock()); });
+  first.post([&first, f = std::move(f)]() mutable { f(first.clock()); });
 }
 
 void foreign_clock::set_ordinary_timeout(time_point t, caf::abstract_actor* self,
                                          caf::atom_value type, std::uint64_t id) {
-  post([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
+  hand_over([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
     c.set_ordinary_timeout(t, keep->get(), type, id);
   });
 }
 
 void foreign_clock::set_multi_timeout(time_point t, caf::abstract_actor* self,
                                       caf::atom_value type, std::uint64_t id) {
-  post([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
+  hand_over([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
     c.set_multi_timeout(t, keep->get(), type, id);
   });
 }
 
 void foreign_clock::set_request_timeout(time_point t, caf::abstract_actor* self,
                                         caf::message_id id) {
-  post([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
+  hand_over([=, keep = caf::strong_actor_ptr{self->ctrl()}](shard_clock& c) {
     c.set_request_timeout(t, keep->get(), id);
   });
 }
@@ -144,31 +144,31 @@ void foreign_clock::set_request_timeout(time_point t, caf::abstract_actor* self,
 // `self` may be on its way out, with no reference left to take: its id is all we keep.
 
 void foreign_clock::cancel_ordinary_timeout(caf::abstract_actor* self, caf::atom_value type) {
-  post([type, id = self->id()](shard_clock& c) { c.cancel_ordinary_of(id, type); });
+  hand_over([type, id = self->id()](shard_clock& c) { c.cancel_ordinary_of(id, type); });
 }
 
 void foreign_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_id mid) {
-  post([mid, id = self->id()](shard_clock& c) { c.cancel_request_of(id, mid); });
+  hand_over([mid, id = self->id()](shard_clock& c) { c.cancel_request_of(id, mid); });
 }
 
 void foreign_clock::cancel_timeouts(caf::abstract_actor* self) {
-  post([id = self->id()](shard_clock& c) { c.cancel_all_of(id); });
+  hand_over([id = self->id()](shard_clock& c) { c.cancel_all_of(id); });
 }
 
 void foreign_clock::schedule_message(time_point t, caf::strong_actor_ptr receiver,
                                      caf::mailbox_element_ptr content) {
-  post([t, receiver = std::move(receiver), content = std::move(content)](shard_clock& c) mutable {
+  hand_over([t, receiver = std::move(receiver), content = std::move(content)](shard_clock& c) mutable {
     c.schedule_message(t, std::move(receiver), std::move(content));
   });
 }
 
 void foreign_clock::schedule_message(time_point t, caf::group target, caf::strong_actor_ptr sender,
                                      caf::message content) {
-  post([=](shard_clock& c) { c.schedule_message(t, target, sender, content); });
+  hand_over([=](shard_clock& c) { c.schedule_message(t, target, sender, content); });
 }
 
 void foreign_clock::cancel_all() {
-  post([](shard_clock& c) { c.cancel_all(); });
+  hand_over([](shard_clock& c) { c.cancel_all(); });
 }
 
 } // namespace ron::core

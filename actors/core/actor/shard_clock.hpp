@@ -76,7 +76,7 @@ public:
 
 private:
   template <class F>
-  void post(F f);
+  void hand_over(F f);
 
   shards& shards_;
 };

@@ -367,8 +367,11 @@ result<environment_usage> environment::usage() {
 
 int environment::clear_stale_readers() {
   int dead = 0;
+  if (!enter())
+    return dead; // being reopened, and with that cleared
   if (env_ != nullptr)
     ::mdb_reader_check(env_, &dead);
+  leave();
   return dead;
 }
 

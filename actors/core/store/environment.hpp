@@ -74,7 +74,7 @@ public:
   /// Walks the list of free pages: for metrics, not per request. Has reader slots of its own.
   result<environment_usage> usage();
 
-  /// Frees reader slots of processes that died; done at open, too. Returns how many.
+  /// Frees reader slots of processes that died; done at open, too. Returns how many. Any thread.
   int clear_stale_readers();
 
   const std::string& path() const noexcept { return options_.path; }

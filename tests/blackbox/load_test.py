@@ -164,12 +164,18 @@ class Streams(Peer):
 
 
 class Caller(Peer):
-    """One HTTP connection that asks again as soon as it was answered."""
+    """One HTTP connection that asks again as soon as it was answered; a new one where an answer
+    says that it was the last (a refused upload whose body nobody reads)."""
 
-    def __init__(self, selector, sock, test):
-        super().__init__(selector, sock)
+    def __init__(self, selector, address, test):
+        self.address = address
+        super().__init__(selector, socket.create_connection(address))
         self.test, self.buffer, self.stopping, self.busy = test, bytearray(), False, False
         self.ask()
+
+    def reconnect(self):
+        self.close()
+        super().__init__(self.selector, socket.create_connection(self.address))
 
     def ask(self):
         self.busy = True
@@ -190,6 +196,8 @@ class Caller(Peer):
             assert b'"busy"' in rest or b"only reads are served" in rest, rest
         self.buffer.clear()
         self.busy = False
+        if b"\r\nConnection: close" in head:
+            self.reconnect()
         if not self.stopping:
             self.ask()
 
@@ -260,8 +268,7 @@ class Load(NodeTest):
         self.assertEqual(node.metric("oap_streams"), CONNECTIONS * STREAMS)
         for s in streams:
             s.let_go()
-        callers = [Caller(selector, socket.create_connection(node.address("http")), self)
-                   for _ in range(CALLERS)]
+        callers = [Caller(selector, node.address("http"), self) for _ in range(CALLERS)]
         began, rss = time.monotonic(), [self.rss(node)]
 
         def over():

@@ -59,8 +59,8 @@ http_connection::http_connection(http_connection_self self, http_service_ptr ser
     make_link_(std::move(make_link)),
     machine_(settings_->connection, service_->clock().now()),
     timer_(self->home().io()) {
-  service_->metrics().connections.add();
   link_ = make_link_(self->home().io(), transport::link_owner{self, *this});
+  service_->metrics().connections.add();
   link_->start();
   arm_timer();
 }
@@ -236,9 +236,9 @@ void http_connection::identify(http::request& r) {
   r.call.peer = peer_;
   r.call.started = now();
   r.call.deadline = r.call.started;
-  if (r.call.corr.empty())
-    r.call.corr = tools().ids.next_corr(service_->clock().wall_ms());
   auto& ids = tools().ids;
+  if (r.call.corr.empty())
+    r.call.corr = ids.next_corr(service_->clock().wall_ms());
   r.call.traceparent = (r.trace ? ids.child_of(*r.trace) : ids.new_trace()).to_text();
 }
 
@@ -314,10 +314,12 @@ void http_connection::count(http_exchange& x, std::uint16_t status, core::ec why
     service_->gate().finished(c, status, why);
 }
 
-/// The answer is with the link. The exchange is still to be detached.
+/// The answer is complete: counted before its last byte goes out, so a caller who has it finds it
+/// in the metrics. The exchange is still to be detached.
 void http_connection::over(http_exchange& x, std::uint16_t status, core::ec why) {
   count(x, status, why);
   current_ = nullptr;
+  flush();
   machine_.answer_finished(now());
 }
 
@@ -362,7 +364,7 @@ void http_connection::send_answer(http_exchange& x, transport::answer a) {
   }
   std::string text;
   append_answer(text, a, context(r, machine_.answer_started(now())));
-  send(std::move(text));
+  out_.push_back(core::bytes::copy(text));
   complete(x, a.status, a.status < 400 ? ec::none : from_status(a.status));
 }
 
@@ -377,7 +379,7 @@ void http_connection::send_error(http_exchange& x, core::error e) {
 void http_connection::write_error(http_exchange& x, const core::error& e) {
   std::string text;
   append_error(text, e, context(x.about(), machine_.answer_started(now())));
-  send(std::move(text));
+  out_.push_back(core::bytes::copy(text));
 }
 
 void http_connection::send_object_head(http_exchange& x, const transport::object_head& h) {
@@ -393,7 +395,6 @@ void http_connection::send_object_head(http_exchange& x, const transport::object
   if (unchanged || x.head_only()) {
     // Complete as it is: an operation that writes on nevertheless is not kept busy with it.
     auto keep = x.weak_from_this().lock();
-    flush();
     return complete(x, object_status_, ec::none);
   }
   // The first bytes usually follow within this turn: one write for both.
@@ -404,7 +405,8 @@ void http_connection::send_object_bytes(http_exchange& x, core::bytes chunk) {
   if (chunk.size() > object_left_)
     return cut(x, "more bytes than announced");
   object_left_ -= chunk.size();
-  out_.push_back(std::move(chunk));
+  if (!chunk.empty())
+    out_.push_back(std::move(chunk));
   flush();
   offer_room();
 }
@@ -413,7 +415,6 @@ void http_connection::send_object_end(http_exchange& x) {
   if (object_left_ != 0)
     return cut(x, "fewer bytes than announced");
   auto keep = x.weak_from_this().lock();
-  flush();
   complete(x, object_status_, ec::none);
 }
 
@@ -431,11 +432,6 @@ void http_connection::dropped(http_exchange& x) noexcept {
 }
 
 // -- output --------------------------------------------------------------------------------
-
-void http_connection::send(std::string text) {
-  out_.push_back(core::bytes::copy(text));
-  flush();
-}
 
 void http_connection::flush() {
   if (out_.empty() || ended_)
@@ -469,6 +465,7 @@ void http_connection::end_of_turn() {
 
 caf::behavior make_http_connection(http_connection_self self, http_service_ptr service,
                                    transport::wire via, link_factory make_link) {
+  // A link that cannot be made throws and ends the actor with the reason.
   self->state.connection = std::make_unique<http_connection>(self, std::move(service), via,
                                                              std::move(make_link));
   return {

@@ -91,7 +91,6 @@ private:
   void cut(http_exchange& x, const char* why);
 
   // -- output --------------------------------------------------------------------------
-  void send(std::string text);
   void flush();
   void offer_room();
   void end_of_turn();

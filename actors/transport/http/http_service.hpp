@@ -73,7 +73,7 @@ using http_service_ptr = std::shared_ptr<const http_service>;
 
 /// Makes the link of a new connection on its shard, e.g. by `make_tcp_link` or `make_tls_link`.
 /// Called once and kept until the connection has ended, so what it has captured (the connection's
-/// place in a budget) lives as long.
+/// place in a budget) lives as long. Never null; what it throws ends the connection.
 using link_factory
   = std::move_only_function<transport::link_ptr(boost::asio::io_context&, transport::link_owner)>;
 

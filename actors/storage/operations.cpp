@@ -79,7 +79,7 @@ private:
   void push(const transport::body_chunk& piece) {
     if (piece.data.empty())
       return piece.last ? commit() : pull();
-    storage_.call(x_->self(), step_deadline(x_), put_write{id_, piece.data})
+    storage_.further(x_->self(), step_deadline(x_), put_write{id_, piece.data})
       .then(
         [me = shared_from_this(), last = piece.last](atom::ok) {
           last ? me->commit() : me->pull();
@@ -88,7 +88,7 @@ private:
   }
 
   void commit() {
-    storage_.call(x_->self(), step_deadline(x_), put_commit{id_})
+    storage_.further(x_->self(), step_deadline(x_), put_commit{id_})
       .then(
         [me = shared_from_this()](const put_result& r) {
           const auto cid = r.cid.to_text();
@@ -164,7 +164,7 @@ private:
     q.length_max = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(end_ - at_, core::limits::chunk_bytes));
     const auto deadline = began_ ? step_deadline(x_) : x_->request().deadline;
-    storage_.call(x_->self(), deadline, q)
+    storage_.further(x_->self(), deadline, q)
       .then([me = shared_from_this()](const chunk& c) { me->send(c); },
             [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
   }

@@ -63,15 +63,16 @@ struct Downstream : test::ActorFixture {
   }
 
   // A caller known only as an event-based actor, as the operations of a wire see it.
-  void call(int n, std::chrono::milliseconds budget = 1s) {
-    own(core::spawn_in(system, {},
-                       [this, n, budget](caf::event_based_actor* self) -> caf::behavior {
-                         downstream.call(self, now() + budget, atom::get_v, n)
-                             .then([this](int value) { values.push_back(value); },
-                                   [this](core::error e) { errors.push_back(std::move(e)); });
-                         return {[](atom::tick) {
-                         }};
-                       }));
+  void call(int n, std::chrono::milliseconds budget = 1s, bool further = false) {
+    own(core::spawn_in(
+        system, {}, [this, n, budget, further](caf::event_based_actor* self) -> caf::behavior {
+          auto request = further ? downstream.further(self, now() + budget, atom::get_v, n)
+                                 : downstream.call(self, now() + budget, atom::get_v, n);
+          std::move(request).then([this](int value) { values.push_back(value); },
+                                  [this](core::error e) { errors.push_back(std::move(e)); });
+          return {[](atom::tick) {
+          }};
+        }));
     run();
   }
   std::vector<ec> codes() const {
@@ -118,6 +119,18 @@ TEST_F(Downstream, WaitsInLineAndShedsBeyondIt) {
   ASSERT_EQ(asked, 2);
   answer(1, 20);
   EXPECT_EQ(values, (std::vector{10, 20}));
+}
+
+TEST_F(Downstream, WhatHasBegunWaitsWhereNewWorkIsShed) {
+  call(1);
+  call(2);
+  call(3, 1s, true);
+  EXPECT_TRUE(errors.empty());
+  answer(0, 10);
+  answer(1, 20);
+  answer(2, 30);
+  EXPECT_EQ(values, (std::vector{10, 20, 30}));
+  EXPECT_EQ(limit.stats().shed, 0u);
 }
 
 TEST_F(Downstream, TheDeadlineCoversTheWaitAndTheAnswer) {

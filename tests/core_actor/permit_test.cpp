@@ -45,24 +45,37 @@ TEST(PermitPool, TheFastPathDoesNotOvertakeThoseWhoWait) {
   auto pool = permit_pool::make(1, 2);
   auto held = pool->try_acquire();
   permit p;
-  EXPECT_EQ(pool->acquire_or_wait(p), permit_pool::admission::waits);
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::waits);
   held.release();
   EXPECT_FALSE(pool->try_acquire());
   EXPECT_TRUE(pool->must_wake());
-  EXPECT_EQ(pool->acquire_or_wait(p), permit_pool::admission::waits) << "behind the first";
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::waits)
+      << "behind the first";
   EXPECT_TRUE(pool->grant_waiting());
 }
 
 TEST(PermitPool, ShedsOnlyWhenTheLineIsFull) {
   auto pool = permit_pool::make(1, 1);
   permit p;
-  EXPECT_EQ(pool->acquire_or_wait(p), permit_pool::admission::granted);
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::granted);
   permit q;
-  EXPECT_EQ(pool->acquire_or_wait(q), permit_pool::admission::waits);
-  EXPECT_EQ(pool->acquire_or_wait(q), permit_pool::admission::full);
+  EXPECT_EQ(pool->acquire_or_wait(q, work_step::first), permit_pool::admission::waits);
+  EXPECT_EQ(pool->acquire_or_wait(q, work_step::first), permit_pool::admission::full);
   pool->leave();
-  EXPECT_EQ(pool->acquire_or_wait(q), permit_pool::admission::waits);
+  EXPECT_EQ(pool->acquire_or_wait(q, work_step::first), permit_pool::admission::waits);
   EXPECT_EQ(pool->waiting(), 1u);
+}
+
+TEST(PermitPool, AFurtherStepWaitsWhereAFirstOneIsShed) {
+  auto pool = permit_pool::make(1, 0);
+  auto held = pool->try_acquire();
+  permit p;
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::full);
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::further), permit_pool::admission::waits);
+  for (std::uint32_t i = 1; i < permit_pool::further_max; ++i)
+    ASSERT_EQ(pool->acquire_or_wait(p, work_step::further), permit_pool::admission::waits);
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::further), permit_pool::admission::full);
+  EXPECT_EQ(pool->waiting(), permit_pool::further_max);
 }
 
 TEST(PermitPool, AReleaseWakesOnlyWhileSomebodyWaits) {
@@ -73,7 +86,7 @@ TEST(PermitPool, AReleaseWakesOnlyWhileSomebodyWaits) {
   EXPECT_EQ(woken, 0);
   auto held = pool->try_acquire();
   permit p;
-  EXPECT_EQ(pool->acquire_or_wait(p), permit_pool::admission::waits);
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::waits);
   held.release();
   EXPECT_EQ(woken, 1);
 }

@@ -38,7 +38,8 @@ struct SemaphoreProperty : test::ActorFixture {
   void acquire(std::size_t line, std::chrono::milliseconds patience, int id) {
     auto to = caf::actor_cast<core::semaphore_actor>(core->lines->at(line));
     own(core::spawn_in(system, {}, [=, this](caf::event_based_actor* self) {
-      self->request(to, caf::infinite, atom::acquire_v, now() + patience)
+      self->request(to, caf::infinite, atom::acquire_v, now() + patience,
+                    core::work_step::first)
         .then([=, this](const permit_grant& g) { granted.emplace_back(id, g); },
               [=, this](const caf::error& e) { refused.emplace_back(id, core::to_error(e).code); });
     }));
@@ -204,7 +205,8 @@ void next_acquire(client_self self, core::semaphore s, stress_tally* t) {
     t->done.count_down();
     return;
   }
-  self->request(s.here(), 60s, atom::acquire_v, self->clock().now() + 60s)
+  self->request(s.here(), 60s, atom::acquire_v, self->clock().now() + 60s,
+                core::work_step::first)
     .then(
       [=](const permit_grant& grant) {
         ++t->granted;

@@ -25,7 +25,8 @@ struct Semaphore : test::ActorFixture {
   answer acquire(const core::semaphore& s, std::chrono::milliseconds patience = 1h) {
     auto a = std::make_shared<std::optional<core::result<permit_grant>>>();
     own(core::spawn_in(system, {}, [&, a](caf::event_based_actor* self) {
-      self->request(s.here(), caf::infinite, atom::acquire_v, now() + patience)
+      self->request(s.here(), caf::infinite, atom::acquire_v, now() + patience,
+                    core::work_step::first)
         .then([a](const permit_grant& g) { a->emplace(g); },
               [a](const caf::error& e) { a->emplace(std::unexpected{core::to_error(e)}); });
     }));
@@ -111,7 +112,8 @@ TEST_F(Semaphore, AGrantThatNobodyTakesComesBack) {
   auto s = start(1, 4);
   auto held = s.try_acquire();
   auto asker = own(core::spawn_in(system, {}, [&](caf::event_based_actor* self) {
-    self->request(s.here(), caf::infinite, atom::acquire_v, now() + 1h)
+    self->request(s.here(), caf::infinite, atom::acquire_v, now() + 1h,
+                  core::work_step::first)
       .then([](const permit_grant&) { FAIL() << "it has ended"; });
   }));
   run();

@@ -64,7 +64,15 @@ public:
   /// Prepares a request of `message...`; nothing happens before `then`.
   template <class Self, class... Ts>
   prepared<Self, std::decay_t<Ts>...> call(Self* self, instant deadline, Ts&&... message) const {
-    return {*this, self, deadline, std::forward<Ts>(message)...};
+    return {*this, self, deadline, work_step::first, std::forward<Ts>(message)...};
+  }
+
+  /// As `call`, for a further request of work that has begun: waits for its permit where a first
+  /// request is refused because many wait already.
+  template <class Self, class... Ts>
+  prepared<Self, std::decay_t<Ts>...> further(Self* self, instant deadline,
+                                              Ts&&... message) const {
+    return {*this, self, deadline, work_step::further, std::forward<Ts>(message)...};
   }
 
   const role_ref<Handle>& role() const noexcept { return role_; }
@@ -80,8 +88,13 @@ template <class Self, class... Ts>
 class downstream<Handle>::prepared {
 public:
   template <class... Us>
-  prepared(const downstream& target, Self* self, instant deadline, Us&&... message)
-    : target_(target), self_(self), deadline_(deadline), message_(std::forward<Us>(message)...) {
+  prepared(const downstream& target, Self* self, instant deadline, work_step step,
+           Us&&... message)
+    : target_(target),
+      self_(self),
+      deadline_(deadline),
+      step_(step),
+      message_(std::forward<Us>(message)...) {
     // nop
   }
 
@@ -134,7 +147,7 @@ private:
     auto deadline = deadline_;
     auto timeout = timeout_until(deadline, self->clock().now());
     auto message = std::make_shared<std::tuple<Ts...>>(std::move(message_));
-    self->request(line, timeout, atom::acquire_v, deadline)
+    self->request(line, timeout, atom::acquire_v, deadline, step_)
       .then(
         [=, role = target_.role_](const permit_grant& grant) {
           state->held = std::move(*grant.held);
@@ -146,6 +159,7 @@ private:
   const downstream& target_;
   Self* self_;
   instant deadline_;
+  work_step step_;
   std::tuple<Ts...> message_;
 };
 

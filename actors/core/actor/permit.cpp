@@ -23,7 +23,8 @@ permit permit_pool::try_acquire() noexcept {
   return {};
 }
 
-permit_pool::admission permit_pool::acquire_or_wait(permit& out) noexcept {
+permit_pool::admission permit_pool::acquire_or_wait(permit& out, work_step step) noexcept {
+  const auto places = waiters_max_ + (step == work_step::further ? further_max : 0);
   auto w = load();
   for (;;) {
     if (used(w) < permits_ && waiting(w) == 0) {
@@ -31,7 +32,7 @@ permit_pool::admission permit_pool::acquire_or_wait(permit& out) noexcept {
         out = permit{shared_from_this()};
         return admission::granted;
       }
-    } else if (waiting(w) < waiters_max_) {
+    } else if (waiting(w) < places) {
       if (word_.compare_exchange_weak(w, w + one_waiting, std::memory_order_acq_rel))
         return admission::waits;
     } else {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "core/limits.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -9,6 +11,12 @@
 namespace ron::core {
 
 class permit_pool;
+
+/// Which request of a piece of work asks for a permit.
+enum class work_step : std::uint8_t {
+  first,   ///< nothing is promised yet: refused when the line is full, so that load is shed here
+  further, ///< an answer has begun or bytes were taken: waits its turn, or that work were lost
+};
 
 /// The right to have one request at a downstream. Gives itself back when it goes. Move-only; may
 /// be released on any thread.
@@ -40,6 +48,10 @@ private:
 /// business of the semaphore actors. Any thread.
 class permit_pool : public std::enable_shared_from_this<permit_pool> {
 public:
+  /// Places that only further steps may take. Each piece of work has one step under way at most,
+  /// so the number of exchanges in flight bounds them long before.
+  static constexpr std::uint32_t further_max = limits::mailbox_bound_max;
+
   /// `permits` >= 1. `waiters_max` may be 0.
   static std::shared_ptr<permit_pool> make(std::uint32_t permits, std::uint32_t waiters_max);
 
@@ -48,8 +60,9 @@ public:
 
   enum class admission : std::uint8_t { granted, waits, full };
   /// Takes a permit if one is free and nobody waits (`granted`, in `out`), else a place to wait
-  /// if there is one (`waits`; the caller owes one `grant_waiting` or `leave`).
-  admission acquire_or_wait(permit& out) noexcept;
+  /// if there is one (`waits`; the caller owes one `grant_waiting` or `leave`). A further step has
+  /// `further_max` places behind those for first steps.
+  admission acquire_or_wait(permit& out, work_step step) noexcept;
 
   /// Turns a place to wait into a permit; empty, and the place is kept, while none is free.
   permit grant_waiting() noexcept;

@@ -46,10 +46,10 @@ semaphore semaphore::start(caf::actor_system& system, std::string name, std::uin
                            std::function<void(const std::string&, const caf::error&)> give_up) {
   auto shared = std::make_shared<core>(role_table::make(system), permits, waiters_max);
   shared->listen();
-  // A burst that has room in the semaphore must not be refused by the mailbox.
-  auto bound = std::min(permits + waiters_max, limits::mailbox_bound_max);
+  // Who has room in the line must not be refused by the mailbox on the way to it.
+  constexpr auto bound = limits::mailbox_bound_max;
   role_plan plan{std::move(name),
-                 [shared, bound](const replica_place& place) {
+                 [shared](const replica_place& place) {
                    return caf::actor_cast<caf::strong_actor_ptr>(
                      spawn_at(place, {.bound = bound}, make_semaphore, shared, place.slot));
                  },

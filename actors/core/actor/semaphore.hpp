@@ -18,6 +18,7 @@ struct permit_grant {
 } // namespace ron::core
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::core::permit_grant)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::core::work_step)
 
 namespace ron::core {
 
@@ -25,7 +26,7 @@ namespace ron::core {
 using semaphore_actor = caf::typed_actor<
   // A permit before this deadline. Errors: busy (with a retry time) when the node-wide line is
   // full, downstream_timeout when the deadline passes first, degraded when the actor ends.
-  caf::replies_to<atom::acquire, instant>::with<permit_grant>,
+  caf::replies_to<atom::acquire, instant, work_step>::with<permit_grant>,
   // INTERNAL: a permit is free and the oldest waiter may be yours.
   caf::reacts_to<atom::wake>,
   // INTERNAL: a waiter's deadline has come.
@@ -65,8 +66,8 @@ public:
   /// The fast path: a permit without a message, if one is free and nobody waits. Any thread.
   permit try_acquire() const noexcept;
 
-  /// The line of the current shard: `self->request(here(), timeout, atom::acquire_v, deadline)`.
-  /// Null while it is restarted.
+  /// The line of the current shard, to be asked for a permit by `atom::acquire_v`. Null while it is
+  /// restarted.
   semaphore_actor here() const;
 
   /// True while every shard has its line; an empty semaphore is always ready.

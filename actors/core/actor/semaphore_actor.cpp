@@ -42,14 +42,14 @@ void run_timer(self_type self) {
   self->delayed_send(self, std::min<std::chrono::microseconds>(pause, timer_grain), atom::tick_v);
 }
 
-caf::result<permit_grant> acquire(self_type self, instant deadline) {
+caf::result<permit_grant> acquire(self_type self, instant deadline, work_step step) {
   auto& st = self->state;
   auto& pool = *st.core->pool;
   auto ticket = st.core->next_ticket.fetch_add(1, std::memory_order_relaxed);
   if (st.line.empty()) // published before counted
     front_of(st).ticket.store(ticket, std::memory_order_release);
   permit granted;
-  switch (pool.acquire_or_wait(granted)) {
+  switch (pool.acquire_or_wait(granted, step)) {
     case permit_pool::admission::granted:
       publish(st);
       return wrap(std::move(granted));
@@ -104,12 +104,15 @@ semaphore_state::~semaphore_state() {
 semaphore_actor::behavior_type make_semaphore(self_type self, std::shared_ptr<semaphore::core> core,
                                               std::size_t slot) {
   auto& st = self->state;
-  st.line = waiter_line<semaphore_state::waiter>{core->pool->waiters_max()};
+  const std::size_t places = core->pool->waiters_max();
+  st.line = waiter_line<semaphore_state::waiter>{places + permit_pool::further_max};
   st.slot = slot;
   st.core = std::move(core);
   front_of(st).woken.store(false); // a wake may have been sent to the one before
   return {
-    [self](atom::acquire, instant deadline) { return acquire(self, deadline); },
+    [self](atom::acquire, instant deadline, work_step step) {
+      return acquire(self, deadline, step);
+    },
     [self](atom::wake) {
       auto& state = self->state;
       front_of(state).woken.store(false, std::memory_order_seq_cst); // later wakes count again

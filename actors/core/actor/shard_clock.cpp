@@ -157,8 +157,8 @@ void foreign_clock::cancel_timeouts(caf::abstract_actor* self) {
 
 void foreign_clock::schedule_message(time_point t, caf::strong_actor_ptr receiver,
                                      caf::mailbox_element_ptr content) {
-  hand_over([t, receiver = std::move(receiver), content = std::move(content)](shard_clock& c) mutable {
-    c.schedule_message(t, std::move(receiver), std::move(content));
+  hand_over([t, to = std::move(receiver), content = std::move(content)](shard_clock& c) mutable {
+    c.schedule_message(t, std::move(to), std::move(content));
   });
 }
 

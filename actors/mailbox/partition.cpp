@@ -72,6 +72,7 @@ std::uint64_t partition::size_of(const message& m) noexcept {
 
 result<sent> partition::send(outgoing m, instant now, std::int64_t wall_ms) {
   forget_sends(now);
+  expire(now);
   std::string slot;
   if (!m.idempotency_key.empty()) {
     slot = m.caller + '\n' + m.topic + '\n' + m.idempotency_key;
@@ -85,7 +86,8 @@ result<sent> partition::send(outgoing m, instant now, std::int64_t wall_ms) {
   if (auto room = check_room(m, size); !room)
     return std::unexpected{room.error()};
 
-  auto& t = topics_[m.topic];
+  auto& topic = *topics_.try_emplace(m.topic).first;
+  auto& t = topic.second;
   const auto seq = next_seq_++;
   message stored;
   stored.id = make_id_();
@@ -100,7 +102,7 @@ result<sent> partition::send(outgoing m, instant now, std::int64_t wall_ms) {
   const auto visible_from = stored.when;
   const auto key = stored.key;
   if (stored.expires)
-    t.expiring.emplace(*stored.expires, seq);
+    expiring_.emplace(std::pair{*stored.expires, seq}, &topic);
   t.messages.emplace(seq, std::move(stored));
   ++messages_;
   bytes_ += size;
@@ -157,6 +159,7 @@ void partition::forget_sends(instant now) {
 
 std::vector<delivery> partition::receive(const std::string& topic, std::size_t max,
                                          milliseconds visibility, instant now) {
+  expire(now);
   std::vector<delivery> out;
   auto i = topics_.find(topic);
   if (i == topics_.end())
@@ -179,7 +182,21 @@ std::vector<delivery> partition::receive(const std::string& topic, std::size_t m
   return out;
 }
 
-// Ends deliveries whose time is over and forgets messages whose time to live is.
+// Forgets messages of all topics whose time to live is over. One in flight lives until its delivery
+// ends.
+void partition::expire(instant now) {
+  while (!expiring_.empty() && expiring_.begin()->first.first <= now) {
+    const auto seq = expiring_.begin()->first.second;
+    auto& [name, t] = *expiring_.begin()->second;
+    expiring_.erase(expiring_.begin());
+    if (t.messages.at(seq).at != place::queued)
+      continue;
+    erase(t, seq);
+    drop_if_empty(topics_.find(name));
+  }
+}
+
+// Ends deliveries whose time is over.
 void partition::sweep(topic_state& t, instant now) {
   while (!t.in_flight.empty() && t.in_flight.begin()->first <= now) {
     const auto seq = t.in_flight.begin()->second;
@@ -187,17 +204,14 @@ void partition::sweep(topic_state& t, instant now) {
     if (t.messages.at(seq).attempts >= limits_.attempts_max)
       bury(t, seq);
     else
-      queue(t, seq, now);
-  }
-  for (auto i = t.expiring.begin(); i != t.expiring.end() && i->first <= now;) {
-    const auto seq = (i++)->second; // erase below invalidates only the entry behind us
-    if (t.messages.at(seq).at == place::queued)
-      erase(t, seq); // one in flight lives until its delivery ends
+      queue(t, seq, now, now);
   }
 }
 
-void partition::queue(topic_state& t, std::uint64_t seq, instant visible_from) {
+void partition::queue(topic_state& t, std::uint64_t seq, instant visible_from, instant now) {
   auto& m = t.messages.at(seq);
+  if (m.expires && *m.expires <= now)
+    return erase(t, seq);
   m.at = place::queued;
   m.when = visible_from;
   t.queued.emplace(visible_from, seq);
@@ -207,7 +221,7 @@ void partition::bury(topic_state& t, std::uint64_t seq) {
   auto& m = t.messages.at(seq);
   m.at = place::dead;
   if (m.expires)
-    t.expiring.erase({*m.expires, seq});
+    expiring_.erase({*m.expires, seq});
   m.expires.reset(); // kept for whoever looks into it
   ++dead_total_;
   release_key(t, m, seq);
@@ -221,7 +235,7 @@ void partition::erase(topic_state& t, std::uint64_t seq) {
   else if (m.at == place::in_flight)
     t.in_flight.erase({m.when, seq});
   if (m.expires)
-    t.expiring.erase({*m.expires, seq});
+    expiring_.erase({*m.expires, seq});
   if (m.at != place::dead)
     release_key(t, m, seq);
   bytes_ -= size_of(m);
@@ -255,6 +269,7 @@ template <class F>
 std::vector<receipt_status> partition::settle(const std::string& topic,
                                               const std::vector<std::string>& receipts,
                                               instant now, F&& each) {
+  expire(now);
   std::vector<receipt_status> out(receipts.size(), receipt_status::gone);
   auto t = topics_.find(topic);
   if (t == topics_.end())
@@ -295,13 +310,14 @@ std::vector<receipt_status> partition::nack(const std::string& topic,
     const auto shift = std::min<std::uint32_t>(m.attempts, 16);
     const auto top = std::min(limits_.backoff_max, limits_.backoff_min * (1 << shift));
     const auto span = static_cast<std::uint64_t>((top - limits_.backoff_min).count()) + 1;
-    queue(t, seq, now + limits_.backoff_min + milliseconds(random_() % span));
+    queue(t, seq, now + limits_.backoff_min + milliseconds(random_() % span), now);
   });
 }
 
 // -- looking -------------------------------------------------------------------
 
 std::vector<headline> partition::peek(const std::string& topic, std::size_t limit, instant now) {
+  expire(now);
   std::vector<headline> out;
   auto i = topics_.find(topic);
   if (i == topics_.end())

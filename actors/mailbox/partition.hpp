@@ -141,7 +141,6 @@ private:
     std::map<std::uint64_t, message> messages;                        ///< by sequence number
     timeline queued;                                                  ///< by visible-from
     timeline in_flight;                                               ///< by end of delivery
-    timeline expiring;                                                ///< by end of life
     std::unordered_map<std::string, std::deque<std::uint64_t>> keys;  ///< front may be delivered
   };
   struct remembered_send {
@@ -155,8 +154,9 @@ private:
   core::result<std::optional<sent>> replay_of(const outgoing& m, const std::string& slot) const;
   core::result<void> check_room(const outgoing& m, std::uint64_t size) const;
   void forget_sends(core::instant now);
+  void expire(core::instant now);
   void sweep(topic_state& t, core::instant now);
-  void queue(topic_state& t, std::uint64_t seq, core::instant visible_from);
+  void queue(topic_state& t, std::uint64_t seq, core::instant visible_from, core::instant now);
   void bury(topic_state& t, std::uint64_t seq);
   void erase(topic_state& t, std::uint64_t seq);
   void release_key(topic_state& t, const message& m, std::uint64_t seq);
@@ -171,6 +171,8 @@ private:
   std::function<std::uint64_t()> random_;
   std::function<std::string()> make_id_;
   topic_map topics_;
+  /// Whose life ends when; at most one entry per message.
+  std::map<std::pair<core::instant, std::uint64_t>, topic_map::value_type*> expiring_;
   std::uint64_t next_seq_ = 1;
   std::size_t messages_ = 0;
   std::uint64_t bytes_ = 0;

@@ -48,6 +48,35 @@ struct Partition : ::testing::Test {
   }
 };
 
+TEST_F(Partition, ExpiredMailMakesRoomThoughNobodyReadsItsTopic) {
+  limits.messages_max = 2;
+  limits.topics_max = 2;
+  for (const auto* topic : {"unread", "unread too"}) {
+    auto m = mail("x");
+    m.topic = topic;
+    m.ttl = 1s;
+    ASSERT_TRUE(p().send(m, now, 0));
+  }
+  EXPECT_EQ(p().send(mail("y"), now, 0).error().code, ec::store_quota);
+  now += 1s;
+  EXPECT_TRUE(p().send(mail("y"), now, 0));
+  EXPECT_EQ(p().messages(), 1u);
+  EXPECT_EQ(p().topics(), 1u);
+}
+
+TEST_F(Partition, MailThatExpiresInFlightIsNotDeliveredAgain) {
+  auto m = mail("x", "key");
+  m.ttl = 1s;
+  ASSERT_TRUE(p().send(m, now, 0));
+  send("next", "key");
+  ASSERT_EQ(receive().size(), 1u);
+  now += 2s;
+  EXPECT_EQ(p().messages(), 2u) << "its delivery may still be acknowledged";
+  now += 5s;
+  EXPECT_EQ(texts(receive()), strings{"next"});
+  EXPECT_EQ(p().messages(), 1u);
+}
+
 TEST_F(Partition, DeliversInOrderAndForgetsWhatIsAcknowledged) {
   send("a");
   send("b");

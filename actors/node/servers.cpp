@@ -103,9 +103,11 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   s.session.ua = "ron-node";
   s.session.features = {"x1"};
   s.session.transports = {"tcp+tls"};
-  s.handshake_timeout = c.transport.handshake_timeout;
-  s.read_timeout = c.transport.read_timeout;
-  s.idle_timeout = c.transport.idle_timeout;
+  s.line.handshake_timeout = c.transport.handshake_timeout;
+  s.line.read_timeout = c.transport.read_timeout;
+  s.line.write_timeout = c.transport.write_timeout;
+  s.line.idle_timeout = c.transport.idle_timeout;
+  s.stall_timeout = c.transport.idle_timeout;
   s.request_timeout = c.omnigate.request_timeout;
   return s;
 }

@@ -53,7 +53,6 @@ public:
 
   void admit(const transport::call& c,
              std::function<void(core::result<transport::admission>)> then) override;
-  void finished(const transport::call&, std::uint16_t, core::ec) noexcept override {}
 
   /// From now on every request but those of access `none` is refused.
   void drain() noexcept { draining_.store(true, std::memory_order_relaxed); }

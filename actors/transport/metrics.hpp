@@ -4,6 +4,7 @@
 #include "oap/frame.hpp"
 #include "oap/reject.hpp"
 #include "transport/connection_budget.hpp"
+#include "transport/ending.hpp"
 
 #include <cstdint>
 #include <string_view>
@@ -19,17 +20,6 @@ std::string_view to_string(entrance e) noexcept;
 enum class handshake : std::uint8_t { full, resumed, failed, timeout };
 inline constexpr std::size_t handshake_count = 4;
 std::string_view to_string(handshake h) noexcept;
-
-/// Why a connection ended; metric label.
-enum class ending : std::uint8_t {
-  clean,     ///< the peer closed it in good order, or a drain finished
-  reject,    ///< the peer broke the protocol
-  broken,    ///< reset, truncated, TLS failed
-  timeout,   ///< a deadline passed
-  cut,       ///< we stopped it
-};
-inline constexpr std::size_t ending_count = 5;
-std::string_view to_string(ending e) noexcept;
 
 enum class direction : std::uint8_t { in, out };
 inline constexpr std::size_t direction_count = 2;

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
+#include <numeric>
 
 namespace ron::transport {
 
@@ -17,10 +18,18 @@ constexpr std::size_t backlog_high = 256u << 10;
 
 /// The stream an event belongs to; 0 for those of the connection.
 struct corr_of {
-  oap::corr_t operator()(const oap::opened& e) const { return e.corr; }
-  oap::corr_t operator()(const oap::data& e) const { return e.corr; }
-  oap::corr_t operator()(const oap::ended& e) const { return e.corr; }
-  oap::corr_t operator()(const oap::stream_error& e) const { return e.corr; }
+  oap::corr_t operator()(const oap::opened& e) const {
+    return e.corr;
+  }
+  oap::corr_t operator()(const oap::data& e) const {
+    return e.corr;
+  }
+  oap::corr_t operator()(const oap::ended& e) const {
+    return e.corr;
+  }
+  oap::corr_t operator()(const oap::stream_error& e) const {
+    return e.corr;
+  }
   template <class E>
   oap::corr_t operator()(const E&) const {
     return 0;
@@ -31,11 +40,11 @@ struct corr_of {
 
 oap_connection::oap_connection(oap_connection_self self, oap_service_ptr service,
                                oap_link_factory make_link)
-  : self_(self), service_(std::move(service)), timer_(self->home().io()) {
-  opened_at_ = last_bytes_ = now();
+    : self_(self), service_(std::move(service)), line_(service_->settings().line, now()),
+      timer_(self->home().io()) {
   link_ = make_link(self->home().io(), link_owner{self, *this});
-  arm(opened_at_ + service_->settings().handshake_timeout);
   link_->start();
+  arm();
 }
 
 oap_connection::~oap_connection() {
@@ -49,39 +58,33 @@ void oap_connection::link_opened(const link_info& info) {
   auto settings = service_->settings().session;
   settings.alpn = info.alpn == "oap/1";
   session_.emplace(oap::role::acceptor, std::move(settings));
-  opened_at_ = last_bytes_ = now();
-  arm(opened_at_ + service_->settings().read_timeout);
+  line_.opened();
   pump();
 }
 
 void oap_connection::link_read(core::bytes slice) {
   reading_ = false;
-  last_bytes_ = now();
-  if (closing_) {
-    discarded_ += slice.size(); // read on, or a reset would eat our ERROR
-    if (discarded_ > service_->settings().discard_max)
-      return end(how_);
-    return read_on();
-  }
-  session_->on_bytes(std::move(slice), last_bytes_);
+  const auto t = now();
+  line_.received(slice.size(), t);
+  if (line_.lingering())
+    return settle();
+  session_->on_bytes(std::move(slice), t);
   pump();
 }
 
 void oap_connection::link_read_end(bool clean) {
   reading_ = false;
   read_ended_ = true;
-  if (closing_)
-    return end(how_);
+  line_.read_ended();
+  if (line_.lingering())
+    return settle();
   session_->on_eof(clean);
   pump();
 }
 
 void oap_connection::link_written() {
-  if (ended_)
-    return;
-  if (closing_ && read_ended_ && link_->backlog() == 0)
-    return end(how_);
-  pump();
+  if (!ended_)
+    pump();
 }
 
 void oap_connection::link_failed(const core::error& why) {
@@ -93,7 +96,7 @@ void oap_connection::link_failed(const core::error& why) {
     take_events();
     deliver();
   }
-  end(ending::broken);
+  end(line_.lingering() ? how_ : ending::broken);
 }
 
 // -- one turn ------------------------------------------------------------------------
@@ -113,11 +116,13 @@ void oap_connection::take_events() {
       if (const auto corr = std::visit(corr_of{}, e); corr != 0) {
         batches_[corr].push_back(std::move(e));
       } else if (const auto* more = std::get_if<oap::credit>(&e)) {
-        if (auto s = slots_.find(more->corr); s != slots_.end())
+        if (auto s = slots_.find(more->corr); s != slots_.end()) {
           advance(more->corr, s->second);
+          retire(more->corr); // this may have been its last frame
+        }
       } else if (const auto* over = std::get_if<oap::closed>(&e)) {
-        how_ = !over->local                    ? ending::clean
-               : oap::is_reject(over->why)     ? ending::reject
+        how_ = !over->local                     ? ending::clean
+               : oap::is_reject(over->why)      ? ending::reject
                : over->why == oap::reason::none ? ending::clean
                                                 : ending::cut;
         if (oap::is_reject(over->why))
@@ -135,7 +140,7 @@ void oap_connection::deliver() {
     if (s == slots_.end()) {
       if (!std::holds_alternative<oap::opened>(events.front()))
         continue; // of a stream whose actor is gone
-      s = slots_.emplace(corr, slot{take_actor(), {}}).first;
+      s = slots_.emplace(corr, slot{take_actor()}).first;
       service_->wire().streams.add();
     }
     self_->send(s->second.actor, stream_input{corr, std::move(events)});
@@ -148,8 +153,11 @@ void oap_connection::from_stream(stream_output& out) {
   auto s = slots_.find(out.corr);
   if (s == slots_.end() || !session_)
     return; // the stream is over; nobody waits for this
-  for (auto& item : out.items)
+  for (auto& item : out.items) {
+    if (std::holds_alternative<send_error>(item))
+      s->second.pending.clear(); // an ERROR does not wait behind what it makes void
     s->second.pending.push_back(std::move(item));
+  }
   advance(out.corr, s->second);
   retire(out.corr);
   pump();
@@ -158,6 +166,7 @@ void oap_connection::from_stream(stream_output& out) {
 /// Gives the session what it takes of a stream's output, in order.
 void oap_connection::advance(oap::corr_t corr, slot& s) {
   std::uint32_t freed = 0;
+  const auto before = s.pending.size();
   while (!s.pending.empty()) {
     auto& item = s.pending.front();
     if (auto* c = std::get_if<send_chunk>(&item)) {
@@ -181,6 +190,10 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
     }
     s.pending.pop_front();
   }
+  if (s.pending.empty())
+    s.blocked_since.reset();
+  else if (!s.blocked_since || s.pending.size() != before)
+    s.blocked_since = now();
   if (freed > 0)
     self_->send(s.actor, stream_room{corr, freed});
 }
@@ -204,24 +217,28 @@ caf::actor oap_connection::take_actor() {
 }
 
 void oap_connection::write_out() {
-  count();
   while (link_->backlog() < backlog_high && session_->take(out_)) {
+    count(); // whoever has an answer finds it in the metrics
     link_->write(out_);
     take_events(); // room in the session lets streams go on
   }
+  count();
   deliver();
-  if (session_->finished() && !closing_ && session_->pending_bytes() == 0)
-    return begin_close();
-  read_on();
+  if (session_->finished() && !line_.lingering() && session_->pending_bytes() == 0) {
+    line_.finish(how_, now());
+    link_->shutdown_write();
+  }
+  settle();
 }
 
 void oap_connection::read_on() {
-  if (reading_ || read_ended_ || ended_)
+  if (reading_ || read_ended_ || !session_)
     return;
-  if (!closing_ && (!session_->wants_read() || link_->backlog() >= backlog_high))
+  const bool lingers = line_.lingering();
+  if (!lingers && (!session_->wants_read() || link_->backlog() >= backlog_high))
     return;
   reading_ = true;
-  link_->read(closing_ ? 0 : session_->partial_bytes());
+  link_->read(lingers ? 0 : session_->partial_bytes());
 }
 
 // -- life ----------------------------------------------------------------------------
@@ -235,14 +252,53 @@ void oap_connection::drain() {
   pump();
 }
 
-void oap_connection::begin_close() {
-  closing_ = true;
-  discard_until_ = now() + service_->settings().discard_timeout;
-  link_->shutdown_write();
-  if (read_ended_ && link_->backlog() == 0)
-    return end(how_);
-  arm(discard_until_);
+/// The end of every turn: tells the line how things are and does what it says.
+void oap_connection::settle() {
+  if (ended_)
+    return;
   read_on();
+  const auto t = now();
+  line_.written(link_->backlog(), link_->bytes_out(), t);
+  if (session_) {
+    const auto& in = session_->counters().frames_in;
+    line_.look({.hello = session_->hello_received(),
+                .partial = session_->partial_bytes(),
+                .frames = std::accumulate(in.begin(), in.end(), std::uint64_t{0}),
+                .streams = session_->open_streams(),
+                .reading = reading_},
+               t);
+  }
+  switch (line_.tick(t)) {
+  case oap_line::order::end:
+    return end(line_.how());
+  case oap_line::order::retire:
+    session_->drain(); // a START that crosses it is repeated elsewhere
+    return pump();
+  case oap_line::order::none:
+    break;
+  }
+  trim_idle(t);
+  if (t >= sweep_at_)
+    end_stalled(t);
+  arm();
+}
+
+/// Ends the streams whose answer the peer has not taken any of for a long time: what they hold
+/// would stay for as long as the peer likes.
+void oap_connection::end_stalled(core::instant t) {
+  const auto patience = service_->settings().stall_timeout;
+  sweep_at_ = t + patience / 4;
+  for (auto& [corr, s] : slots_) {
+    if (!s.blocked_since || t < *s.blocked_since + patience)
+      continue;
+    s.pending.clear();
+    s.blocked_since.reset();
+    session_->fail(corr, {core::ec::timeout, "the answer was not taken"});
+    oap::stream_error over{.corr = corr, .why = oap::reason::timeout, .local = true};
+    batches_[corr].push_back(std::move(over));
+  }
+  if (!batches_.empty())
+    pump();
 }
 
 void oap_connection::end(ending how) {
@@ -266,48 +322,35 @@ void oap_connection::end(ending how) {
   self_->quit();
 }
 
-void oap_connection::arm(core::instant at) {
-  timer_.expires_at(at);
+void oap_connection::arm() {
+  auto due = line_.wake_at();
+  if (!idle_.empty()) {
+    const auto trim = idle_.front().since + service_->settings().slot_idle;
+    due = due ? std::min(*due, trim) : trim;
+  }
+  if (!slots_.empty())
+    due = due ? std::min(*due, sweep_at_) : sweep_at_;
+  if (!due || (armed_ && *armed_ <= *due))
+    return;
+  armed_ = due;
+  timer_.expires_at(*due);
   timer_.async_wait(self_->bind([this](boost::system::error_code e) {
-    if (!e && !ended_)
-      look_at_deadlines();
+    if (e)
+      return;
+    armed_.reset();
+    settle();
   }));
 }
 
-void oap_connection::look_at_deadlines() {
-  const auto t = now();
-  const auto& limits = service_->settings();
-  if (!session_)
-    return end(ending::timeout); // the TLS handshake
-  if (closing_)
-    return t >= discard_until_ ? end(how_) : arm(discard_until_);
-  trim_idle(t);
-  auto next = t + limits.idle_timeout;
-  if (!session_->hello_received()) {
-    next = opened_at_ + limits.read_timeout;
-    if (t >= next)
-      return end(ending::timeout);
-  } else if (session_->partial_bytes() > 0) {
-    next = last_bytes_ + limits.read_timeout;
-    if (t >= next)
-      return end(ending::timeout);
-  } else if (session_->open_streams() == 0) {
-    next = last_bytes_ + limits.idle_timeout;
-    if (t >= next)
-      return end(ending::timeout);
-  }
-  if (!idle_.empty())
-    next = std::min(next, idle_.front().since + limits.slot_idle);
-  arm(std::max(next, t + std::chrono::milliseconds{10}));
-}
-
 void oap_connection::trim_idle(core::instant t) {
+  if (idle_.empty())
+    return;
   const auto life = service_->settings().slot_idle;
   auto keep = std::ranges::find_if(idle_, [&](const idle_slot& s) { return t - s.since < life; });
   for (auto i = idle_.begin(); i != keep; ++i)
     self_->send(i->actor, atom::stop_v);
   idle_.erase(idle_.begin(), keep);
-  if (idle_.empty() && slots_.empty())
+  if (idle_.empty() && slots_.empty() && session_)
     session_->trim();
 }
 
@@ -317,15 +360,19 @@ void oap_connection::count() {
     return;
   auto& m = service_->wire();
   const auto& c = session_->counters();
+  auto add = [](auto& family, std::uint64_t n, auto... label) {
+    if (n != 0) // most are: a turn knows few kinds of frames
+      family.add_n(n, label...);
+  };
   for (std::size_t i = 0; i < oap::bucket_count; ++i)
-    m.rejects.add_n(c.rejects[i] - counted_.rejects[i], static_cast<oap::bucket>(i));
+    add(m.rejects, c.rejects[i] - counted_.rejects[i], static_cast<oap::bucket>(i));
   for (std::size_t i = 0; i < oap::kind_count; ++i) {
-    m.frames.add_n(c.frames_in[i] - counted_.frames_in[i], static_cast<oap::kind>(i));
-    m.frames_out.add_n(c.frames_out[i] - counted_.frames_out[i], static_cast<oap::kind>(i));
+    add(m.frames, c.frames_in[i] - counted_.frames_in[i], static_cast<oap::kind>(i));
+    add(m.frames_out, c.frames_out[i] - counted_.frames_out[i], static_cast<oap::kind>(i));
   }
-  m.streams_total.add_n(c.streams - counted_.streams);
-  m.starts_refused.add_n(c.starts_refused - counted_.starts_refused);
-  m.window_stalls.add_n(c.window_stalls - counted_.window_stalls);
+  add(m.streams_total, c.streams - counted_.streams);
+  add(m.starts_refused, c.starts_refused - counted_.starts_refused);
+  add(m.window_stalls, c.window_stalls - counted_.window_stalls);
   counted_ = c;
 }
 
@@ -333,11 +380,11 @@ void oap_connection::count() {
 
 caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
                                   oap_link_factory make_link) {
-  self->state.connection
-    = std::make_unique<oap_connection>(self, std::move(service), std::move(make_link));
+  self->state.connection =
+      std::make_unique<oap_connection>(self, std::move(service), std::move(make_link));
   return {
-    [self](stream_output& out) { self->state.connection->from_stream(out); },
-    [self](atom::drain) { self->state.connection->drain(); },
+      [self](stream_output& out) { self->state.connection->from_stream(out); },
+      [self](atom::drain) { self->state.connection->drain(); },
   };
 }
 

@@ -3,6 +3,7 @@
 #include "core/actor/actor.hpp"
 #include "oap/session.hpp"
 #include "transport/link.hpp"
+#include "transport/oap_line.hpp"
 #include "transport/oap_messages.hpp"
 #include "transport/oap_service.hpp"
 
@@ -25,9 +26,10 @@ struct oap_connection_state {
 
 using oap_connection_self = core::dynamic_self<oap_connection_state>;
 
-/// One OAP/1 connection of the accepting side. Owns the link and the session; every stream has an
-/// actor (a slot). One read of the link becomes many frames, and the events of each stream one
-/// message to its actor. What the streams say is written once per turn.
+/// One OAP/1 connection of the accepting side. Owns the link, the session, which knows frames, and
+/// the line, which knows deadlines; every stream has an actor (a slot). One read of the link
+/// becomes many frames, and the events of each stream one message to its actor. What the streams
+/// say is written once per turn.
 ///
 /// Backpressure: the session refuses frames while the link is behind or the peer has granted no
 /// more; what it refused waits here, at most `oap_stream_state::chunks_max` chunks a stream.
@@ -52,7 +54,8 @@ private:
   /// The actor of a stream and what it said that is not with the session yet.
   struct slot {
     caf::actor actor;
-    std::deque<std::variant<send_chunk, send_end, send_error, send_consumed>> pending;
+    std::deque<std::variant<send_chunk, send_end, send_error, send_consumed>> pending{};
+    std::optional<core::instant> blocked_since{}; ///< since when nothing of `pending` moves
   };
   struct idle_slot {
     caf::actor actor;
@@ -67,16 +70,19 @@ private:
   caf::actor take_actor();
   void write_out();
   void read_on();
-  void arm(core::instant at);
-  void look_at_deadlines();
+  void settle();
+  void arm();
   void trim_idle(core::instant now);
+  void end_stalled(core::instant now);
   void count();
-  void begin_close();
   void end(ending how);
-  core::instant now() const noexcept { return service_->clock().now(); }
+  core::instant now() const noexcept {
+    return service_->clock().now();
+  }
 
   oap_connection_self self_;
   oap_service_ptr service_;
+  oap_line line_;
   link_ptr link_;
   link_info info_;
   std::optional<oap::session> session_;
@@ -87,13 +93,10 @@ private:
   std::vector<core::bytes> out_;
   oap::counters counted_;
   boost::asio::steady_timer timer_;
-  core::instant opened_at_{};
-  core::instant last_bytes_{};
-  core::instant discard_until_{};
-  std::size_t discarded_ = 0;
+  std::optional<core::instant> armed_; ///< when the timer fires; never later than needed
+  core::instant sweep_at_{};           ///< when streams are looked at that do not move
   bool reading_ = false;
   bool read_ended_ = false;
-  bool closing_ = false;   ///< our direction ends when the backlog is out
   bool ended_ = false;
   ending how_ = ending::clean;
 };

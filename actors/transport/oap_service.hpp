@@ -5,6 +5,7 @@
 #include "oap/session.hpp"
 #include "transport/link.hpp"
 #include "transport/metrics.hpp"
+#include "transport/oap_line.hpp"
 #include "transport/operation.hpp"
 #include "transport/request_metrics.hpp"
 
@@ -23,15 +24,12 @@ namespace ron::transport {
 /// Everything an operator may change about OAP/1 connections.
 struct oap_settings {
   oap::session_settings session;
-  std::chrono::milliseconds handshake_timeout{5'000}; ///< TLS, from accept
-  std::chrono::milliseconds read_timeout{5'000};      ///< HELLO after it; the rest of a frame
-  std::chrono::milliseconds idle_timeout{60'000};     ///< without streams and without bytes
-  std::chrono::milliseconds body_timeout{10'000};     ///< between two pieces of a request body
-  std::chrono::milliseconds request_timeout{5'000};   ///< to the first byte of an answer
-  std::chrono::milliseconds wait_max{35'000};         ///< of a long poll
-  std::chrono::milliseconds slot_idle{10'000};        ///< a stream actor without a stream ends
-  std::chrono::milliseconds discard_timeout{1'000};   ///< reading on after our connection ERROR
-  std::size_t discard_max = 1u << 20;
+  oap_line_limits line;                             ///< of the connection itself
+  std::chrono::milliseconds body_timeout{10'000};   ///< between two pieces of a request body
+  std::chrono::milliseconds request_timeout{5'000}; ///< to the first byte of an answer
+  std::chrono::milliseconds wait_max{35'000};       ///< of a long poll
+  std::chrono::milliseconds stall_timeout{60'000};  ///< to take any of an answer
+  std::chrono::milliseconds slot_idle{10'000};      ///< a stream actor without a stream ends
 };
 
 /// What all OAP connections of one listener share. Outlives them (they hold it). Any thread.
@@ -40,17 +38,29 @@ public:
   /// `gate`, `clock` and `registry` outlive the actor system.
   oap_service(operation_table operations, transport::gate& gate, const core::clock& clock,
               core::metrics::registry& registry, oap_settings settings)
-    : operations_(std::move(operations)), gate_(gate), clock_(clock), wire_(registry),
-      requests_(registry), settings_(std::move(settings)) {
+      : operations_(std::move(operations)), gate_(gate), clock_(clock), wire_(registry),
+        requests_(registry), settings_(std::move(settings)) {
     // nop
   }
 
-  const operation_table& operations() const noexcept { return operations_; }
-  transport::gate& gate() const noexcept { return gate_; }
-  const core::clock& clock() const noexcept { return clock_; }
-  oap_metrics& wire() const noexcept { return wire_; }
-  request_metrics& requests() const noexcept { return requests_; }
-  const oap_settings& settings() const noexcept { return settings_; }
+  const operation_table& operations() const noexcept {
+    return operations_;
+  }
+  transport::gate& gate() const noexcept {
+    return gate_;
+  }
+  const core::clock& clock() const noexcept {
+    return clock_;
+  }
+  oap_metrics& wire() const noexcept {
+    return wire_;
+  }
+  request_metrics& requests() const noexcept {
+    return requests_;
+  }
+  const oap_settings& settings() const noexcept {
+    return settings_;
+  }
 
 private:
   operation_table operations_;
@@ -64,8 +74,7 @@ private:
 using oap_service_ptr = std::shared_ptr<const oap_service>;
 
 /// Makes the link of a new connection on its shard.
-using oap_link_factory
-  = std::move_only_function<link_ptr(boost::asio::io_context&, link_owner)>;
+using oap_link_factory = std::move_only_function<link_ptr(boost::asio::io_context&, link_owner)>;
 
 /// Spawns the actor of one accepted connection on `where`. It serves until the peer leaves, breaks
 /// the protocol, is idle for too long or the actor is told `atom::drain`. Any thread.

@@ -37,6 +37,7 @@ void refuse(oap_stream_self self, core::error why) {
 void on(oap_stream_self self, oap::opened& e) {
   auto& st = self->state;
   flush_output(self); // what the stream before left belongs to its corr
+  leave(self);        // a request that outlived its stream says nothing on this one
   st.corr = e.corr;
   st.chunks_out = 0;
   st.answered = false;
@@ -98,32 +99,32 @@ oap_stream_state::~oap_stream_state() {
     x->cancel();
 }
 
-caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service,
-                              caf::actor connection, link_info peer) {
+caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf::actor connection,
+                              link_info peer) {
   self->state.service = std::move(service);
   self->state.connection = std::move(connection);
   self->state.peer = std::move(peer);
   return {
-    [self](stream_input& in) {
-      for (auto& e : in.events)
-        std::visit([self](auto& x) { on(self, x); }, e);
-    },
-    [self](const stream_room& room) {
-      auto& st = self->state;
-      if (room.corr != st.corr)
-        return;
-      st.chunks_out -= std::min(room.chunks, st.chunks_out);
-      if (auto x = st.current.lock())
-        x->offer_room();
-    },
-    [self](atom::tick, std::uint64_t generation) {
-      auto& st = self->state;
-      auto x = st.current.lock();
-      if (generation != st.timer || !x || st.answered)
-        return;
-      arm(self, x->check(st.service->clock().now()));
-    },
-    [self](atom::stop) { self->quit(); },
+      [self](stream_input& in) {
+        for (auto& e : in.events)
+          std::visit([self](auto& x) { on(self, x); }, e);
+      },
+      [self](const stream_room& room) {
+        auto& st = self->state;
+        if (room.corr != st.corr)
+          return;
+        st.chunks_out -= std::min(room.chunks, st.chunks_out);
+        if (auto x = st.current.lock())
+          x->offer_room();
+      },
+      [self](atom::tick, std::uint64_t generation) {
+        auto& st = self->state;
+        auto x = st.current.lock();
+        if (generation != st.timer || !x || st.answered)
+          return;
+        arm(self, x->check(st.service->clock().now()));
+      },
+      [self](atom::stop) { self->quit(); },
   };
 }
 

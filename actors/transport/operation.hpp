@@ -70,8 +70,6 @@ class gate {
 public:
   virtual ~gate() = default;
   virtual void admit(const call& c, std::function<void(core::result<admission>)> then) = 0;
-  /// The request is answered: `status` as on HTTP, for metrics and logs.
-  virtual void finished(const call& c, std::uint16_t status, core::ec why) noexcept = 0;
 };
 
 /// All operations of a node, looked up by either wire. Immutable after construction; any thread.

@@ -143,8 +143,8 @@ TEST_F(HttpConnection, TheGateDecides) {
   a = once(request("GET /tagged"));
   EXPECT_EQ(a.status, 429);
   EXPECT_FALSE(a.field("retry-after").empty());
-  EXPECT_EQ(gate.last_status, 429);
-  EXPECT_EQ(gate.last_why, ec::quota);
+  EXPECT_EQ(answered(transport::outcome::throttled), 1u);
+  EXPECT_EQ(service->metrics().requests.rejected.value(core::reject_reason::quota), 1u);
 }
 
 // -- requests that are refused ---------------------------------------------------------
@@ -280,7 +280,7 @@ TEST_F(HttpConnection, ACallerThatResetsIsGone) {
   test::reset(take(fd));
   EXPECT_TRUE(eventually([&] { return world.cancelled == 1; }));
   EXPECT_TRUE(eventually([&] { return open() == 0; }));
-  EXPECT_EQ(gate.last_why, ec::cancelled);
+  EXPECT_EQ(answered(transport::outcome::error), 1u);
   EXPECT_EQ(gate.slots, 0);
 }
 

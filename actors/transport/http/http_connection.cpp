@@ -154,7 +154,6 @@ void http_connection::perform(connection_machine::serve& a) {
   service_->metrics().requests.begin(x->request().op);
   if (!ok)
     return send_error(*x, std::move(ok.error()));
-  x->enter_gate();
   service_->gate().admit(x->request(), [this, x](core::result<transport::admission> admission) {
     if (!x->cancelled())
       enter([&] { admitted(x, std::move(admission)); });
@@ -310,8 +309,6 @@ void http_connection::handle(exchange_ptr x) {
 void http_connection::count(http_exchange& x, std::uint16_t status, core::ec why) {
   const auto& c = x.request();
   service_->metrics().requests.end(c.op, now() - c.started, status, why);
-  if (x.at_gate())
-    service_->gate().finished(c, status, why);
 }
 
 /// The answer is complete: counted before its last byte goes out, so a caller who has it finds it

@@ -55,8 +55,6 @@ public:
   // -- for the connection ------------------------------------------------------------
   http::request& about() noexcept { return request_; }
   /// It is at the gate, which hears of its end from now on.
-  void enter_gate() noexcept { at_gate_ = true; }
-  bool at_gate() const noexcept { return at_gate_; }
   void admit(transport::admission a) { admission_ = std::move(a); }
   /// Hands over what `read_body` waits for.
   void body(core::result<transport::body_chunk> r);
@@ -74,7 +72,6 @@ private:
   caf::event_based_actor* self_;
   http::request request_;
   transport::admission admission_;
-  bool at_gate_ = false;
   bool streaming_ = false;         ///< `begin` was called
   body_handler body_;
   room_handler room_;

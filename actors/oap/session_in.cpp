@@ -281,13 +281,18 @@ void session::impl::on_data(const frame_view& f, const core::bytes& from) {
   // Without x1 an answer is one frame.
   if (!s->rx_open || !s->owns(f) || (!s->ext && !end))
     return reject_stream(*s, reason::state_stream);
-  if (auto why = s->on_data(f, d); why != reason::none)
-    return reject_stream(*s, why);
-  if (s->ext && !empty_end) {
-    if (!rx_share.take())
+  if (s->ext) {
+    auto why = empty_end ? s->rx.on_empty_end(d.seq) : s->rx.on_data(d.seq);
+    if (why != reason::none)
+      return reject_stream(*s, why);
+    if (!empty_end && !rx_share.take())
       return reject_connection(reason::inflight);
-    note_received(*s, f.has(flag::ack_req));
   }
+  auto why = s->rx_obj.on_frame(!d.bytes.empty(), f.has(flag::event), d.obj);
+  if (why != reason::none)
+    return reject_stream(*s, why);
+  if (s->ext && !empty_end)
+    note_received(*s, f.has(flag::ack_req));
   if (!empty_end) {
     auto& e = std::get<data>(evs.emplace_back(data{.corr = s->corr,
                                                    .seq = d.seq,

@@ -36,16 +36,6 @@ bool stream::owns(const frame_view& f) const noexcept {
   return t == tenant || t.is_zero();
 }
 
-reason stream::on_data(const frame_view& f, const data_fields& d) noexcept {
-  if (ext) {
-    bool empty_end = f.kind() == kind::end && d.bytes.empty();
-    auto why = empty_end ? rx.on_empty_end(d.seq) : rx.on_data(d.seq);
-    if (why != reason::none)
-      return why;
-  }
-  return rx_obj.on_frame(!d.bytes.empty(), f.has(flag::event), d.obj);
-}
-
 // -- stream_table ----------------------------------------------------------------
 
 stream& stream_table::open(corr_t corr) {

@@ -74,9 +74,6 @@ struct stream {
 
   /// App of a frame equals that of START, tenant too or is 0.
   bool owns(const frame_view& f) const noexcept;
-  /// DATA or END on the peer's half: sequence, credit, object, in this order. Errors: dup_seq,
-  /// seq_gap, window_overrun, missing_obj, obj_form.
-  reason on_data(const frame_view& f, const data_fields& d) noexcept;
 };
 
 /// A list through `Hook`: constant time, no memory of its own, first in first out.

@@ -387,6 +387,36 @@ TEST(OapReject, MissingObjInTheAnswerAfterItsResult) {
   h.expect_stream_reject(1, reason::missing_obj);
 }
 
+// Nine streams with OBJECTS; `n` frames of eight of them are taken off the wire, no ACK is written.
+harness with_frames_in_flight(int n) {
+  harness h{role::acceptor};
+  wire w;
+  for (corr_t corr = 1; corr <= 9; ++corr)
+    w = w + start_frame_of(corr, {.xflags = xflag::objects});
+  for (int i = 0; i < n; ++i)
+    w = w + data_frame_of(static_cast<corr_t>(1 + i / 8), static_cast<std::uint64_t>(1 + i % 8),
+                          "x", {.obj = 7});
+  h.s.on_bytes(to_bytes(w), h.now);
+  return h;
+}
+
+TEST(OapReject, AFrameRefusedForItsObjectGivesNoShareBack) {
+  auto h = with_frames_in_flight(62);
+  h.s.on_bytes(to_bytes(data_frame_of(9, 1, "x")), h.now); // missing_obj
+  EXPECT_EQ(h.rejects(bucket::missing_obj), 1u);
+  h.s.on_bytes(to_bytes(data_frame_of(8, 7, "x") + data_frame_of(8, 8, "x")), h.now);
+  EXPECT_EQ(h.rejects(), 1u) << "64 frames";
+  h.s.on_bytes(to_bytes(start_frame_of(10) + data_frame_of(10, 1, "x")), h.now);
+  EXPECT_EQ(h.rejects(bucket::credit_violation), 1u) << "the 65th";
+  EXPECT_TRUE(h.s.is_closed());
+}
+
+TEST(OapReject, CreditIsLookedAtBeforeTheObject) {
+  auto h = with_frames_in_flight(64);
+  h.feed(data_frame_of(9, 1, "x"));
+  h.expect_connection_reject(reason::inflight);
+}
+
 TEST(OapReject, ObjForm) {
   acceptor_harness other{{.xflags = xflag::objects}};
   other.feed(data_frame_of(1, 1, "x", {.obj = 5}) + data_frame_of(1, 2, "x")

@@ -1,7 +1,9 @@
 #include "support/actor_fixture.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
+#include <thread>
 
 using namespace ron;
 using core::directory;
@@ -110,4 +112,31 @@ TEST_F(Directory, RemembersTheLastThousandEndsNewestFirst) {
   EXPECT_EQ(deaths[0].in, 1u);
   EXPECT_EQ(deaths[0].last[0].name(), "close");
   EXPECT_EQ(deaths[0].last[1].name(), "-");
+}
+
+TEST_F(Directory, WhoFindsAnActorGoneFindsItsEnd) {
+  constexpr int ends = 2'000;
+  const auto before = all.deaths_total();
+  std::atomic<std::uint64_t> watched{0};
+  std::atomic<int> seen{0};
+  std::jthread watcher{[&] {
+    for (int i = 0; i < ends; ++i) {
+      std::uint64_t id = 0;
+      while ((id = watched.exchange(0)) == 0)
+        std::this_thread::yield();
+      while (all.get(id)) {
+        // nop
+      }
+      EXPECT_GT(all.deaths_total() - before, static_cast<std::uint64_t>(i));
+      ++seen;
+    }
+  }};
+  for (int i = 0; i < ends; ++i) {
+    auto a = core::spawn_in(system, {}, make_leaf);
+    watched = a.id();
+    caf::anon_send(a, atom::close_v);
+    run();
+    while (seen <= i)
+      std::this_thread::yield();
+  }
 }

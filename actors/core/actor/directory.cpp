@@ -43,15 +43,18 @@ void directory::add(probe& p) {
   ++s.size;
 }
 
+// The end is on record before the actor leaves the living: who finds it gone finds how it ended.
 void directory::remove(probe& p, const caf::error& reason) {
-  {
-    auto& s = stripe_of(p.id);
-    std::lock_guard guard{s.mutex};
-    (p.previous ? p.previous->next : s.first) = p.next;
-    if (p.next)
-      p.next->previous = p.previous;
-    --s.size;
-  }
+  record_end(p, reason);
+  auto& s = stripe_of(p.id);
+  std::lock_guard guard{s.mutex};
+  (p.previous ? p.previous->next : s.first) = p.next;
+  if (p.next)
+    p.next->previous = p.previous;
+  --s.size;
+}
+
+void directory::record_end(const probe& p, const caf::error& reason) {
   auto now = std::chrono::steady_clock::now();
   death d{{.id = p.id,
            .parent = p.parent,

@@ -110,6 +110,7 @@ private:
   stripe& stripe_of(std::uint64_t id) noexcept { return stripes_[id % stripes]; }
   static probe* seek(const stripe& s, std::uint64_t id) noexcept;
   static actor_record read(const probe& p, instant now) noexcept;
+  void record_end(const probe& p, const caf::error& reason);
 
   std::array<stripe, stripes> stripes_;
   mutable std::mutex deaths_mutex_;

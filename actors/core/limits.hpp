@@ -31,6 +31,7 @@ inline constexpr std::size_t oap_receive_budget_default = 8u << 20;
 // -- bytes ---------------------------------------------------------------------
 inline constexpr std::size_t chunk_bytes = 65'536; ///< usual chunk of a sender; BLAKE3 group
 inline constexpr std::size_t read_buffer_bytes = 131'072;  ///< one read of a link
+inline constexpr std::size_t bulk_slab_bytes = 524'288; ///< what a link reads frames on into
 inline constexpr std::size_t write_coalesce_bytes = 65'536; ///< one flush before the record layer
 inline constexpr std::size_t json_body_bytes_max = 1u << 20;
 inline constexpr std::size_t json_depth_max = 32; ///< nesting of JSON and CBOR we read

@@ -88,12 +88,15 @@ class frame_view {
 public:
   frame_view() noexcept = default;
   /// Only for a frame that `oap::next` has passed.
-  frame_view(const std::uint8_t* base, std::uint32_t len, oap::kind k) noexcept
-    : base_(base), len_(len), kind_(k) {
+  frame_view(const std::uint8_t* base, std::uint32_t len, oap::kind k, bool plain = false) noexcept
+    : base_(base), len_(len), kind_(k), plain_(plain) {
     // nop
   }
 
   oap::kind kind() const noexcept { return kind_; }
+  /// DATA or END whose fields are where they are in nearly all of them: no capability, object id,
+  /// total or compression. False says nothing.
+  bool plain() const noexcept { return plain_; }
   /// Length of the whole frame.
   std::uint32_t len() const noexcept { return len_; }
   core::byte_view wire() const noexcept { return {base_, len_}; }
@@ -124,6 +127,7 @@ private:
   const std::uint8_t* base_ = nullptr;
   std::uint32_t len_ = 0;
   oap::kind kind_ = oap::kind::hello;
+  bool plain_ = false;
 };
 
 /// The fields of DATA and END; the defaults hold for a frame without extension block.
@@ -137,6 +141,11 @@ struct data_fields {
 };
 inline data_fields read_data(const frame_view& f) noexcept {
   data_fields out;
+  if (f.plain()) {
+    out.seq = load_be<std::uint64_t>(f.wire().data() + header_bytes + 8);
+    out.bytes = f.wire().subspan(header_bytes + ext_bytes);
+    return out;
+  }
   auto body = f.body();
   if (!f.ext()) {
     out.bytes = body;

@@ -77,11 +77,11 @@ constexpr std::array<std::uint32_t, 4> data_words{0x00100000, 0x01300000, 0x0218
 // -- results ---------------------------------------------------------------------
 
 constexpr read_result rejected(reason r, kind k = kind::hello, std::uint32_t len = 0) noexcept {
-  return {read_status::reject, k, r, len};
+  return {read_status::reject, k, r, false, len};
 }
 
 constexpr read_result need(std::uint32_t n) noexcept {
-  return {read_status::need_more, kind::hello, reason::none, n};
+  return {read_status::need_more, kind::hello, reason::none, false, n};
 }
 
 bool is_text(const std::uint8_t* p, std::size_t n) noexcept {
@@ -195,9 +195,9 @@ reason check_fixed(const std::uint8_t* p, std::uint32_t len, const reader_limits
   return fits ? reason::none : reason::cap_bounds;
 }
 
-// Every kind but DATA and END, and those when they are not as usual.
-read_result next_other(core::byte_view in, std::uint32_t len, unsigned index, unsigned code,
-                       unsigned app, const reader_limits& limits) noexcept {
+// What follows from the kind.
+read_result next_kind(core::byte_view in, std::uint32_t len, unsigned index, unsigned code,
+                      unsigned app, const reader_limits& limits) noexcept {
   const auto* p = in.data();
   unsigned flags = index & 255;
   auto entry = kinds[index];
@@ -220,50 +220,33 @@ read_result next_other(core::byte_view in, std::uint32_t len, unsigned index, un
   auto why = check_body(k, p + at, len - at, (code & code_ext) != 0, comp);
   if (why != reason::none)
     return rejected(why, k, info(why).scope == scope::stream ? len : 0);
-  return {read_status::frame, k, reason::none, len};
+  return {read_status::frame, k, reason::none, false, len};
 }
 
 } // namespace
 
-read_result next(core::byte_view in, const reader_limits& limits) noexcept {
+read_result detail::next_checked(core::byte_view in, const reader_limits& limits) noexcept {
   const auto* p = in.data();
-  if (in.size() < 4) [[unlikely]]
+  if (in.size() < 4)
     return need(4);
   auto len = load_be<std::uint32_t>(p);
-  if (len > limits.max_frame || len < header_bytes) [[unlikely]]
+  if (len > limits.max_frame || len < header_bytes)
     return rejected(len < header_bytes ? reason::bad_length : reason::oversize);
-  if (in.size() < header_bytes) [[unlikely]]
+  if (in.size() < header_bytes)
     return need(header_bytes);
 
   // ver, flags, code and app in one load; the upper 24 bits are 0x000100 in every legal frame.
   auto head = load_be<std::uint64_t>(p + off::ver);
   auto cap_len = load_be<std::uint16_t>(p + off::cap_len);
-  if ((head >> 40) != 0x100 || cap_len != 0) [[unlikely]]
+  if ((head >> 40) != 0x100 || cap_len != 0)
     if (auto why = check_fixed(p, len, limits); why != reason::none)
       return rejected(why);
 
   auto code = static_cast<unsigned>(head >> 16) & 0xffff;
   auto app = static_cast<unsigned>(head) & 0xffff;
-  auto status = code & 0x7fff;
   auto index = (static_cast<unsigned>(head >> 32) & 255) | (app != 0 ? 256u : 0u)
-               | (status >= status_error_min ? 512u : 0u);
-
-  // DATA and END that are complete, with block and without COMP: nearly all frames there are.
-  auto entry = kinds[index];
-  bool usual = (entry == is(kind::data) || entry == is(kind::end)) && (code & code_ext)
-               && !(index & flag::comp) && in.size() >= len && len >= header_bytes + ext_bytes;
-  if (usual) [[likely]] {
-    const auto* ext = p + header_bytes;
-    auto word = load_be<std::uint32_t>(ext);
-    bool bad = load_be<corr_t>(p + off::corr) == 0 || ((index & flag::req) && status != 0)
-               || word != data_words[ext[0] & 3] || len - header_bytes < ext[1];
-    if (bad) [[unlikely]]
-      return rejected(reason::bad_ext, static_cast<kind>(entry));
-    if (load_be<std::uint32_t>(ext + 4) != 0) [[unlikely]]
-      return rejected(reason::bad_comp, static_cast<kind>(entry));
-    return {read_status::frame, static_cast<kind>(entry), reason::none, len};
-  }
-  return next_other(in, len, index, code, app, limits);
+               | ((code & 0x7fff) >= status_error_min ? 512u : 0u);
+  return next_kind(in, len, index, code, app, limits);
 }
 
 } // namespace ron::oap

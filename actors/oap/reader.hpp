@@ -3,6 +3,7 @@
 #include "core/bytes.hpp"
 #include "oap/frame.hpp"
 
+#include <array>
 #include <cstdint>
 
 namespace ron::oap {
@@ -22,10 +23,50 @@ struct read_result {
   read_status is = read_status::need_more;
   oap::kind kind = oap::kind::hello; ///< of a frame, and of a reject that knew it
   oap::reason why = reason::none;    ///< of a reject
+  bool plain = false;                ///< frame: DATA or END without object id, total and COMP
   /// frame, reject of stream scope: length of the frame. need_more: the bytes that the buffer must
   /// hold before asking again makes sense; never trust it for an allocation. Other rejects: 0.
   std::uint32_t len = 0;
 };
+
+namespace detail {
+
+/// All checks in their order, for a frame of any kind.
+read_result next_checked(core::byte_view in, const reader_limits& limits) noexcept;
+
+/// For each value of `flags`: the status of a DATA or END frame with such flags is below this; 0
+/// for flags of another kind, with COMP or against the rules.
+consteval std::array<std::uint16_t, 256> make_status_ends() {
+  std::array<std::uint16_t, 256> out{};
+  for (unsigned flags = 0; flags < out.size(); ++flags) {
+    if (flags & (flag::start | flag::comp))
+      continue;
+    const unsigned direction = flags & (flag::req | flag::resp | flag::event);
+    if (direction == flag::req)
+      out[flags] = 1;
+    else if (direction == flag::resp)
+      out[flags] = status_error_min;
+    else if (direction == flag::event && !(flags & flag::end))
+      out[flags] = code_ext;
+  }
+  return out;
+}
+inline constexpr auto status_ends = make_status_ends();
+
+/// The first half of the extension block without object id, total and inflated size.
+inline constexpr std::uint64_t plain_block = std::uint64_t{ext_bytes} << 48;
+
+/// Frames of a stream come in one size, so the header after the next ones is likely this far away.
+/// Its lines are on their way while these are decided: a scan waits for the second-level cache
+/// otherwise. An address outside of the read does no harm.
+inline void prefetch_ahead(const std::uint8_t* frame, std::uint32_t len) noexcept {
+  constexpr std::uintptr_t frames = 3;
+  const auto at = reinterpret_cast<std::uintptr_t>(frame) + frames * len;
+  __builtin_prefetch(reinterpret_cast<const void*>(at));
+  __builtin_prefetch(reinterpret_cast<const void*>(at + header_bytes + ext_bytes));
+}
+
+} // namespace detail
 
 /// Looks at the first frame of `in`. Pure: no state, no allocation, no copy, no inflation, no
 /// hash; the same bytes give the same answer, and asking again after need_more costs nothing else.
@@ -35,11 +76,38 @@ struct read_result {
 /// made as soon as its 38 bytes are there, the others when the frame is complete.
 /// What a frame means in its connection (HELLO's text, direction, stream, credit, object) is for
 /// `session` to decide. Any thread.
-read_result next(core::byte_view in, const reader_limits& limits) noexcept;
+///
+/// A whole read is scanned in a loop, so what nearly all frames are, complete DATA and END without
+/// object id, is decided here in line; whatever fails one of these tests is looked at again.
+inline read_result next(core::byte_view in, const reader_limits& limits) noexcept {
+  constexpr auto least = header_bytes + ext_bytes;
+  if (in.size() >= least) [[likely]] {
+    const auto* p = in.data();
+    const auto len = load_be<std::uint32_t>(p);
+    detail::prefetch_ahead(p, len);
+    const auto head = load_be<std::uint64_t>(p + off::ver); // ver, flags, code, app
+    const auto flags = static_cast<std::uint8_t>(head >> 32);
+    const auto status = static_cast<std::uint16_t>((head >> 16) ^ code_ext);
+    // What is the same in all of them, in one test.
+    const auto other = ((head >> 40) ^ (std::uint64_t{wire_version} << 8))
+                       | load_be<std::uint16_t>(p + off::cap_len)
+                       | (load_be<std::uint64_t>(p + header_bytes) ^ detail::plain_block);
+    const bool plain = other == 0 && status < detail::status_ends[flags]
+                       && static_cast<std::uint16_t>(head) != 0
+                       && load_be<corr_t>(p + off::corr) != 0;
+    if (plain && len >= least && len <= limits.max_frame) [[likely]] {
+      const auto k = flags & flag::end ? kind::end : kind::data;
+      if (len <= in.size())
+        return {read_status::frame, k, reason::none, true, len};
+      return {read_status::need_more, kind::hello, reason::none, false, len};
+    }
+  }
+  return detail::next_checked(in, limits);
+}
 
 /// The view of the frame that `next` returned for the same bytes.
 inline frame_view view_of(core::byte_view in, const read_result& r) noexcept {
-  return {in.data(), r.len, r.kind};
+  return {in.data(), r.len, r.kind, r.plain};
 }
 
 } // namespace ron::oap

@@ -176,15 +176,9 @@ std::size_t session::partial_bytes() const noexcept {
   return impl_->partial_bytes();
 }
 
-core::byte_view session::partial() const noexcept {
-  return impl_->tail.empty() ? impl_->joined.view() : impl_->tail.view();
-}
-
-void session::rebase(core::bytes copy) {
-  assert(copy.size() == impl_->partial_bytes());
-  impl_->cnt.bytes_copied += copy.size();
-  impl_->joined = core::slab{};
-  impl_->tail = std::move(copy);
+std::size_t session::missing_bytes() const noexcept {
+  const auto held = impl_->partial_bytes();
+  return held > 0 && impl_->want > header_bytes ? impl_->want - held : 0;
 }
 
 void session::detach() {

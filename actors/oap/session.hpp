@@ -127,11 +127,9 @@ public:
   /// should go on in it.
   std::size_t partial_bytes() const noexcept;
 
-  /// A link that changes slabs inside a frame copies `partial()` to the front of the new one, hands
-  /// that slice to `rebase` and reads on behind it: then the frame is whole where it will lie and
-  /// only its first part was copied. Precondition: `copy` has the bytes of `partial()`.
-  core::byte_view partial() const noexcept;
-  void rebase(core::bytes copy);
+  /// Bytes that complete that frame; 0 if there is none or its length is not known yet. A link that
+  /// changes slabs behind the frame and not inside it spares the copy.
+  std::size_t missing_bytes() const noexcept;
   /// Copies the unfinished frame out of the slab that was read, so that the slab is free again:
   /// for a link that shares its slab with other connections or wants to be small while idle.
   void detach();

@@ -39,9 +39,11 @@ void session::impl::on_bytes(core::bytes slice, core::instant t) {
   now = t;
   if (slice.empty())
     return;
-  if (joined.filled() == 0 && (tail.empty() || tail.extend(slice))) {
-    auto all = tail.empty() ? std::move(slice) : std::exchange(tail, {});
-    read_frames(std::move(all));
+  if (joined.filled() == 0 && tail.empty()) {
+    read_frames(std::move(slice));
+  } else if (joined.filled() == 0 && tail.extend(slice)) {
+    if (tail.size() >= want)
+      read_frames(std::exchange(tail, {}));
   } else {
     join(std::move(slice));
   }

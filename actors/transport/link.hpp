@@ -95,8 +95,10 @@ public:
 
   /// Asks for the next bytes: one `link_read` or `link_read_end` follows. Not while one is
   /// outstanding. `partial`: bytes of an unfinished frame at the end of the last slice; if there
-  /// are any, the next slice continues it in the same block whenever there is room.
-  virtual void read(std::size_t partial = 0) = 0;
+  /// are any, the next slice continues it in the same block whenever there is room. `missing`: the
+  /// bytes that complete it, 0 if not known; a link that is about to change blocks may end a slice
+  /// there and bring the rest with the next read.
+  virtual void read(std::size_t partial = 0, std::size_t missing = 0) = 0;
 
   /// Queues `slices` in order and hands as much as possible to the kernel now. Leaves `slices`
   /// empty. After `link_opened`, before `shutdown_write`.

@@ -238,7 +238,9 @@ void oap_connection::read_on() {
   if (!lingers && (!session_->wants_read() || link_->backlog() >= backlog_high))
     return;
   reading_ = true;
-  link_->read(lingers ? 0 : session_->partial_bytes());
+  if (lingers)
+    return link_->read();
+  link_->read(session_->partial_bytes(), session_->missing_bytes());
 }
 
 // -- life ----------------------------------------------------------------------------

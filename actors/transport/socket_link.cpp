@@ -38,11 +38,12 @@ socket_link::~socket_link() = default;
 
 // -- reading -------------------------------------------------------------------
 
-void socket_link::read(std::size_t partial) {
+void socket_link::read(std::size_t partial, std::size_t missing) {
   if (closed_ || reading_)
     return;
   reading_ = true;
   partial_ = partial;
+  missing_ = missing;
   if (!ready_.empty())
     post([this] {
       if (!ready_.empty())

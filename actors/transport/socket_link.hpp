@@ -26,7 +26,7 @@ namespace ron::transport {
 class socket_link : public link {
 public:
   void write(std::vector<core::bytes>& slices) final;
-  void read(std::size_t partial) override;
+  void read(std::size_t partial, std::size_t missing) override;
   std::size_t backlog() const noexcept final { return queue_.bytes(); }
   void shutdown_write() final;
   void close() final;
@@ -79,8 +79,14 @@ protected:
 
   bool is_closed() const noexcept { return closed_; }
   bool reading() const noexcept { return reading_; }
+  /// Keeps a slice for the next `read`. Only while there is none.
+  void hold(core::bytes slice) { ready_ = std::move(slice); }
+  /// A slice waits for the owner to ask.
+  bool holds_slice() const noexcept { return !ready_.empty(); }
   /// Bytes of an unfinished frame at the end of what was delivered last.
   std::size_t partial() const noexcept { return partial_; }
+  /// Bytes that complete it; 0 if not known.
+  std::size_t missing() const noexcept { return missing_; }
   const link_owner& owner() const noexcept { return owner_; }
   const std::string& peer() const noexcept { return peer_; }
 
@@ -98,6 +104,7 @@ private:
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::size_t partial_ = 0;
+  std::size_t missing_ = 0;
   bool reading_ = false;          ///< the owner waits for an answer to `read`
   bool waiting_readable_ = false;
   bool waiting_writable_ = false;

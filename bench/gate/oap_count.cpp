@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-///   oap_count CASE          does it; prints {"operations": ..., "allocations": ...}
+/// Pieces of work with OAP whose instructions are counted from outside (scripts/perf_count runs
 /// each case under callgrind) and whose allocations are counted here. No clock, no random number:
 /// the same program does the same on every machine and at every load.
 ///

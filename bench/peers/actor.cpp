@@ -1,14 +1,12 @@
 // Our actors on shards against plain CAF with work stealing: the same actors, the same messages,
 // alternating in one process. One JSON line per case on stdout, progress on stderr.
 #include "core/actor/actor.hpp"
+#include "peers/pairs.hpp"
 
 #include <caf/scoped_actor.hpp>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <future>
 #include <string>
@@ -18,6 +16,7 @@
 
 using namespace ron;
 using namespace std::chrono_literals;
+using bench::sample;
 using clock_type = std::chrono::steady_clock;
 
 namespace {
@@ -52,33 +51,6 @@ struct theirs {
     return system.spawn(fun, std::move(args)...);
   }
 };
-
-// -- measuring -----------------------------------------------------------------------------------
-
-double cpu_seconds() {
-  rusage r{};
-  ::getrusage(RUSAGE_SELF, &r);
-  auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(r.ru_utime) + seconds(r.ru_stime);
-}
-
-struct sample {
-  double operations = 0;
-  double seconds = 0;
-  double cpu = 0;
-};
-
-// Runs `work`, which returns how much it did, and takes the time.
-template <class Work>
-sample measure(Work work) {
-  auto cpu = cpu_seconds();
-  auto begin = clock_type::now();
-  double operations = work();
-  std::chrono::duration<double> took = clock_type::now() - begin;
-  return {operations, took.count(), cpu_seconds() - cpu};
-}
 
 // -- request round trip --------------------------------------------------------------------------
 
@@ -128,7 +100,7 @@ sample round_trip(double seconds, caf::duration timeout) {
   typename Side::config config;
   caf::actor_system system{config};
   auto pong = Side::spawn(system, make_pong<Side>, 0);
-  auto s = measure([&] {
+  auto s = bench::measure([&] {
     std::promise<double> result;
     Side::spawn(system, make_ping<Side>, pong, timeout, after(seconds), &result);
     return result.get_future().get();
@@ -195,7 +167,7 @@ sample frames(double seconds) {
   typename Side::config config;
   caf::actor_system system{config};
   auto consumer = Side::spawn(system, make_consumer<Side>, 0);
-  auto s = measure([&] {
+  auto s = bench::measure([&] {
     std::promise<double> result;
     Side::spawn(system, make_producer<Side>, consumer, after(seconds), &result);
     return result.get_future().get();
@@ -217,7 +189,7 @@ sample idle(double seconds) {
   caf::scoped_actor self{system};
   for (auto& a : crowd) // all have started
     self->request(a, 5s, atom::get_v, 1).receive([](int) {}, [](const caf::error&) {});
-  auto s = measure([&] {
+  auto s = bench::measure([&] {
     std::promise<void> never;
     never.get_future().wait_for(std::chrono::duration<double>{seconds});
     return 0.0;
@@ -227,98 +199,35 @@ sample idle(double seconds) {
   return s;
 }
 
-// -- pairs and report
-// --------------------------------------------------------------------------------
+// -- cases ---------------------------------------------------------------------------------------
 
-double median(std::vector<double> v) {
-  std::ranges::sort(v);
-  return v[v.size() / 2];
-}
-
-struct bench_case {
-  std::string name;
-  std::string unit;
-  std::string goal;
-  std::function<sample()> ours;
-  std::function<sample()> theirs;
-  std::function<double(const sample&)> figure; ///< in `unit`
-  bool less_is_better;
-  std::function<bool(double)> met;          ///< of our figure
-  std::function<double(const sample&)> cpu; ///< ns per operation, or percent when idle
-};
-
-void run(const bench_case& c, int pairs) {
-  std::vector<double> mine, peers, ratios, cpu_mine, cpu_peers;
-  for (int i = 0; i < pairs; ++i) {
-    auto a = c.ours();
-    auto b = c.theirs();
-    mine.push_back(c.figure(a));
-    peers.push_back(c.figure(b));
-    ratios.push_back(c.less_is_better ? peers.back() / mine.back() : mine.back() / peers.back());
-    cpu_mine.push_back(c.cpu(a));
-    cpu_peers.push_back(c.cpu(b));
-    std::fprintf(stderr, "actor: %s, pair %d of %d: ours %.4g, theirs %.4g %s\n", c.name.c_str(),
-                 i + 1, pairs, mine.back(), peers.back(), c.unit.c_str());
-  }
-  auto [low, high] = std::ranges::minmax(ratios);
-  std::printf("{\"bench\":\"actor\",\"case\":\"%s\",\"unit\":\"%s\",\"ours\":%.6g,"
-              "\"peer\":\"plain CAF 0.17.6, work stealing\",\"theirs\":%.6g,\"ratio\":%.4g,"
-              "\"goal\":\"%s\",\"met\":%s,\"pairs\":%d,\"spread\":[%.4g,%.4g],"
-              "\"cpu_ours\":%.6g,\"cpu_theirs\":%.6g}\n",
-              c.name.c_str(), c.unit.c_str(), median(mine), median(peers), median(ratios),
-              c.goal.c_str(), c.met(median(mine)) ? "true" : "false", pairs, low, high,
-              median(cpu_mine), median(cpu_peers));
-  std::fflush(stdout);
-}
-
-std::vector<bench_case> cases(double seconds) {
-  auto ns = [](const sample& s) {
-    return s.seconds * 1e9 / s.operations;
-  };
-  auto cpu_ns = [](const sample& s) {
-    return s.cpu * 1e9 / s.operations;
-  };
-  auto rate = [](const sample& s) {
-    return s.operations / s.seconds;
-  };
-  auto percent = [](const sample& s) {
-    return s.cpu * 100 / s.seconds;
-  };
-  auto below_1us = [](double x) {
-    return x <= 1'000;
-  };
-  auto above_10m = [](double x) {
-    return x >= 10e6;
-  };
-  auto below_half_percent = [](double x) {
-    return x < 0.5;
-  };
+std::vector<bench::pair_case> cases(double seconds) {
+  auto percent = [](const sample& s) { return s.cpu * 100 / s.seconds; };
+  auto below_1us = [](double x, double) { return x <= 1'000; };
+  auto above_10m = [](double x, double) { return x >= 10e6; };
+  auto below_half_percent = [](double x, double) { return x < 0.5; };
   const caf::duration timeout{5s};
   const caf::duration none; // what a deadline costs is one of the questions here
+  const std::string peer = "plain CAF 0.17.6, work stealing";
   return {
-      {"request round trip on one shard", "ns", "<= 1000",
-       [=] { return round_trip<ours>(seconds, none); },
-       [=] { return round_trip<theirs>(seconds, none); }, ns, true, below_1us, cpu_ns},
-      {"request round trip with a 5 s timeout", "ns", "<= 1000",
-       [=] { return round_trip<ours>(seconds, timeout); },
-       [=] { return round_trip<theirs>(seconds, timeout); }, ns, true, below_1us, cpu_ns},
-      {"64 byte frames in batches of one 128 KiB read", "frames/s", ">= 10000000",
-       [=] { return frames<ours>(seconds); }, [=] { return frames<theirs>(seconds); }, rate, false,
-       above_10m, cpu_ns},
-      {"idle, 100 actors", "% CPU", "< 0.5", [=] { return idle<ours>(seconds); },
-       [=] { return idle<theirs>(seconds); }, percent, true, below_half_percent, percent},
+    {"request round trip on one shard", peer, "ns", "<= 1000",
+     [=] { return round_trip<ours>(seconds, none); },
+     [=] { return round_trip<theirs>(seconds, none); }, bench::nanoseconds, true, below_1us,
+     bench::cpu_nanoseconds, {}},
+    {"request round trip with a 5 s timeout", peer, "ns", "<= 1000",
+     [=] { return round_trip<ours>(seconds, timeout); },
+     [=] { return round_trip<theirs>(seconds, timeout); }, bench::nanoseconds, true, below_1us,
+     bench::cpu_nanoseconds, {}},
+    {"64 byte frames in batches of one 128 KiB read", peer, "frames/s", ">= 10000000",
+     [=] { return frames<ours>(seconds); }, [=] { return frames<theirs>(seconds); },
+     bench::per_second, false, above_10m, bench::cpu_nanoseconds, {}},
+    {"idle, 100 actors", peer, "% CPU", "< 0.5", [=] { return idle<ours>(seconds); },
+     [=] { return idle<theirs>(seconds); }, percent, true, below_half_percent, percent, {}},
   };
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  int pairs = argc > 1 ? std::atoi(argv[1]) : 9;
-  double seconds = argc > 2 ? std::atof(argv[2]) : 1.0;
-  if (pairs < 1 || seconds <= 0) {
-    std::fprintf(stderr, "usage: %s [PAIRS [SECONDS]]\n", argv[0]);
-    return 2;
-  }
-  for (const auto& c : cases(seconds))
-    run(c, pairs);
+  return bench::pairs_main(argc, argv, "actor", cases);
 }

@@ -297,4 +297,44 @@ TEST_F(Link, ContinuesAPartialFrameInTheSameBlock) {
   EXPECT_EQ(places[3], places[2] + 2);
 }
 
+// What the owner would hold if the stream were frames of that size.
+struct frames_of {
+  std::size_t size;
+  std::size_t got = 0;
+  void read(transport::link& link) const {
+    const auto partial = got % size;
+    link.read(partial, partial > 0 ? size - partial : 0);
+  }
+};
+
+TEST_F(Link, NoFrameStraddlesTwoSlabs) {
+  start_tls(link_probe::mode::manual);
+  ASSERT_TRUE(peer->shake_hands());
+  ASSERT_TRUE(probe->until([](auto& r) { return r.opened; }));
+  constexpr std::size_t total = 8u << 20;
+  frames_of frames{.size = 65'590};
+  const auto text = noise(total, 6);
+  std::jthread writer{[&] { EXPECT_TRUE(peer->write(text)); }};
+  std::vector<std::size_t> ends; // how much had come with each slice
+  while (frames.got < total) {
+    probe->act([&](auto& link) { frames.read(link); });
+    ASSERT_TRUE(probe->until([&](auto& r) { return r.got.size() > frames.got; }));
+    frames.got = probe->record().got.size();
+    ends.push_back(frames.got);
+  }
+  const auto r = probe->record();
+  EXPECT_TRUE(r.got == text);
+  std::size_t straddled = 0;
+  std::size_t slabs = 1;
+  for (std::size_t i = 1; i < ends.size(); ++i) {
+    const auto size = ends[i - 1] - (i > 1 ? ends[i - 2] : 0);
+    if (r.places[i] == r.places[i - 1] + size)
+      continue;
+    ++slabs;
+    straddled += ends[i - 1] % frames.size != 0;
+  }
+  EXPECT_LE(straddled, 1u) << "the first read has a slab of its own size";
+  EXPECT_GE(slabs, total / core::limits::bulk_slab_bytes);
+}
+
 } // namespace

@@ -5,15 +5,13 @@
 #include <time.h>
 
 #include <algorithm>
+#include <span>
 
 namespace ron::transport {
 
 namespace {
 
 using core::crypto::tls_session;
-
-/// Slabs that are read on into, so that few frames straddle two of them.
-constexpr std::size_t bulk_slab_bytes = 2 * core::limits::read_buffer_bytes;
 
 /// After a second without writing, TCP starts slowly again and so do we.
 constexpr time_t idle_seconds = 1;
@@ -33,10 +31,10 @@ public:
     want_bytes();
   }
 
-  void read(std::size_t partial) override {
-    if (partial == 0)
+  void read(std::size_t partial, std::size_t missing) override {
+    if (partial == 0 && !holds_slice())
       slab_ = {}; // an idle link keeps no buffer
-    socket_link::read(partial);
+    socket_link::read(partial, missing);
   }
 
 private:
@@ -46,7 +44,9 @@ private:
   bool seal(std::vector<core::bytes>& slices) override;
   void seal_end(std::vector<core::bytes>& slices) override;
 
-  void make_room(std::size_t ciphertext);
+  bool ends_slab() noexcept;
+  bool decrypt(core::byte_view& raw, std::span<std::uint8_t> room, core::bytes& out);
+  void go_on(core::bytes slice);
   void send_output();
   void report_open();
   bool was_idle();
@@ -57,11 +57,12 @@ private:
   time_t last_write_ = 0;
 };
 
-void tls_link::make_room(std::size_t ciphertext) {
-  auto need = session_.holds_partial() ? tls_session::room_for(ciphertext) : ciphertext;
-  if (partial() > 0 && slab_.room().size() >= need)
-    return;
-  slab_ = core::slab{partial() > 0 ? std::max(need, bulk_slab_bytes) : need};
+/// The slab is half full and the rest of the unfinished frame fits: it is completed there, and what
+/// follows it begins the next slab, so that no frame straddles two of them.
+bool tls_link::ends_slab() noexcept {
+  const auto room = slab_.room().size();
+  return reading() && partial() > 0 && missing() > 0 && missing() <= room
+         && room < core::limits::bulk_slab_bytes / 2;
 }
 
 void tls_link::readable() {
@@ -74,25 +75,57 @@ void tls_link::readable() {
 }
 
 void tls_link::arrived(core::byte_view raw) {
-  auto was_open = session_.is_open();
-  make_room(raw.size());
-  auto begin = slab_.filled();
-  auto done = session_.feed(raw, slab_.room());
-  send_output(); // handshake messages, answers to key updates, or the alert that says why not
-  if (!done)
-    return fail(done.error());
-  slab_.commit(done->produced);
-  auto slice = slab_.cut(begin, done->produced); // now: the owner may ask for a read meanwhile
+  const auto was_open = session_.is_open();
+  if (ends_slab()) {
+    core::bytes end;
+    if (!decrypt(raw, slab_.room().first(missing()), end))
+      return;
+    if (end.size() < missing())
+      return go_on(std::move(end));
+    slab_ = core::slab{core::limits::bulk_slab_bytes};
+    core::bytes next;
+    if (!decrypt(raw, slab_.room(), next))
+      return;
+    hold(std::move(next));
+    return go_on(std::move(end));
+  }
+  const auto need = session_.holds_partial() ? tls_session::room_for(raw.size()) : raw.size();
+  if (partial() == 0 || slab_.room().size() < need)
+    slab_ = core::slab{partial() > 0 ? core::limits::bulk_slab_bytes : need};
+  core::bytes slice;
+  if (!decrypt(raw, slab_.room(), slice))
+    return;
   if (!was_open && session_.is_open())
     report_open();
+  go_on(std::move(slice));
+}
+
+/// Reports what was decrypted, and the end if it has come; reads on if it is asked for.
+void tls_link::go_on(core::bytes slice) {
   if (!is_closed() && !slice.empty())
     deliver(std::move(slice));
   if (is_closed())
     return;
   if (session_.peer_closed())
     end_reading(true);
-  else if (!session_.is_open() || reading())
+  else if (!session_.is_open() || (reading() && !holds_slice()))
     want_bytes();
+}
+
+/// Takes of `raw` what has room, and says what goes out for it: handshake messages, answers to key
+/// updates, the alert that says why not. False after a failure.
+bool tls_link::decrypt(core::byte_view& raw, std::span<std::uint8_t> room, core::bytes& out) {
+  auto begin = slab_.filled();
+  auto done = session_.feed(raw, room);
+  send_output();
+  if (!done) {
+    fail(done.error());
+    return false;
+  }
+  raw = raw.subspan(done->consumed);
+  slab_.commit(done->produced);
+  out = slab_.cut(begin, done->produced);
+  return true;
 }
 
 void tls_link::ended() {

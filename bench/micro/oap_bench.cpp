@@ -218,16 +218,8 @@ void stream_reads(benchmark::State& state) {
     state.ResumeTiming();
     for (std::size_t at = 0; at < wire.size();) {
       auto n = std::min<std::size_t>(wire.size() - at, 1'024 + rng() % (127 * 1'024));
-      if (slab.room().size() < n) {
-        auto partial = server.partial();
-        core::slab fresh{slab_bytes};
-        if (!partial.empty()) {
-          std::memcpy(fresh.room().data(), partial.data(), partial.size());
-          fresh.commit(partial.size());
-          server.rebase(fresh.cut(0, partial.size()));
-        }
-        slab = std::move(fresh);
-      }
+      if (slab.room().size() < n)
+        slab = core::slab{slab_bytes};
       std::memcpy(slab.room().data(), wire.data() + at, n);
       auto from = slab.filled();
       slab.commit(n);

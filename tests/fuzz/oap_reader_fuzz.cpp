@@ -48,7 +48,7 @@ void look(const oap::frame_view& f) {
 } // namespace
 
 // The reader on arbitrary bytes under four sets of limits; a longer prefix never takes a verdict
-// back.
+// back, and what is decided in line is what all the checks say.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const oap::reader_limits all[] = {{}, {.max_frame = 66'560, .x1 = true}, {.zstd = false},
                                     {.max_frame = 16'422, .max_cap = 65'535}};
@@ -56,6 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     core::byte_view in{data, size};
     while (true) {
       auto r = oap::next(in, limits);
+      auto checked = oap::detail::next_checked(in, limits);
+      must(r.is == checked.is && r.kind == checked.kind && r.why == checked.why
+           && r.len == checked.len);
       if (r.is == oap::read_status::frame) {
         must(r.len >= oap::header_bytes && r.len <= in.size() && r.len <= limits.max_frame);
         auto shorter = oap::next(in.first(r.len - 1), limits);

@@ -220,6 +220,54 @@ TEST(OapReader, BodyOfError) {
   EXPECT_TRUE(passes(conn.build(), kind::error, {.x1 = true}));
 }
 
+void expect_same(core::byte_view in, const reader_limits& limits) {
+  auto r = next(in, limits);
+  auto checked = detail::next_checked(in, limits);
+  ASSERT_EQ(r.is, checked.is);
+  ASSERT_EQ(r.kind, checked.kind);
+  ASSERT_EQ(r.why, checked.why);
+  ASSERT_EQ(r.len, checked.len);
+  if (!r.plain)
+    return;
+  auto a = read_data(view_of(in, r));
+  auto b = read_data(view_of(in, checked));
+  ASSERT_EQ(a.seq, b.seq);
+  ASSERT_EQ(a.raw_len, b.raw_len);
+  ASSERT_EQ(a.has_total, b.has_total);
+  ASSERT_EQ(a.obj, b.obj);
+  ASSERT_EQ(a.bytes.data(), b.bytes.data());
+  ASSERT_EQ(a.bytes.size(), b.bytes.size());
+}
+
+TEST(OapReader, WhatIsDecidedInLineIsWhatAllChecksSay) {
+  const reader_limits some[] = {{}, {.max_frame = 120, .x1 = true}, {.max_frame = 53}};
+  std::size_t plain = 0;
+  for (std::uint16_t flags = 0; flags < 512; ++flags)
+    for (std::uint16_t code : std::initializer_list<std::uint16_t>{0, 0xc8, 0x8000, 0x8001, 0x80c8,
+                                                                  0x818f, 0x8190, 0xffff})
+      for (unsigned odd = 0; odd < 64; ++odd) {
+        wire block{0, 16, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+        block.resize(16 + 60, 'x');
+        block[0] = odd & 1 ? 2 : 0;
+        block[1] = odd & 2 ? 24 : 16;
+        block[7] = odd & 4 ? 9 : 0;
+        raw frame{.flags = flags, .code = code, .app = 7, .corr = 1, .body = block};
+        if (odd & 8)
+          frame.ver = 2;
+        if (odd & 16)
+          frame.app = 0;
+        if (odd & 32)
+          frame.corr = 0;
+        const auto w = frame.build();
+        for (std::size_t n : {w.size(), w.size() - 1, std::size_t{54}, std::size_t{53}})
+          for (const auto& limits : some) {
+            expect_same(core::byte_view{w}.first(n), limits);
+            plain += next(core::byte_view{w}.first(n), limits).plain;
+          }
+      }
+  EXPECT_GT(plain, 20u) << "the in-line way was taken";
+}
+
 TEST(OapReader, ViewsShowTheFields) {
   auto w = start_frame_of(0x0102030405060708,
                           {.flags = flag::end, .app = 0x0203, .tenant = 9, .xflags = 3,

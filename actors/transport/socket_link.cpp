@@ -181,6 +181,7 @@ void socket_link::close() {
 void socket_link::fail(core::error why) {
   if (closed_)
     return;
+  failed_ = true;
   close();
   owner_.events().link_failed(why);
 }

@@ -78,6 +78,8 @@ protected:
   }
 
   bool is_closed() const noexcept { return closed_; }
+  /// True if the link broke, and was not closed by its owner.
+  bool has_failed() const noexcept { return failed_; }
   bool reading() const noexcept { return reading_; }
   /// Bytes of an unfinished frame at the end of what was delivered last.
   std::size_t partial() const noexcept { return partial_; }
@@ -106,6 +108,7 @@ private:
   bool shut_down_ = false;        ///< `shutdown_write` was called
   bool fin_sent_ = false;
   bool closed_ = false;
+  bool failed_ = false;
 };
 
 } // namespace ron::transport

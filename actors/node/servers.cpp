@@ -31,11 +31,30 @@ int exit_code_of(core::ec code) {
   return code == core::ec::internal ? exit_internal : exit_unavailable;
 }
 
-/// A link that holds its place in the connection budget for as long as it lives.
-transport::link_ptr holding(transport::link_ptr link, transport::connection_slot slot) {
-  auto both = std::make_shared<std::pair<transport::link_ptr, transport::connection_slot>>(
-    std::move(link), std::move(slot));
-  return {both, both->first.get()};
+/// A link that holds its place in the connection budget for as long as it lives and counts its
+/// bytes when it goes.
+struct held_link {
+  held_link(transport::link_ptr l, transport::connection_slot s,
+            std::shared_ptr<transport::socket_metrics> m)
+    : link(std::move(l)), slot(std::move(s)), metrics(std::move(m)) {
+    // nop
+  }
+  held_link(const held_link&) = delete;
+  held_link& operator=(const held_link&) = delete;
+  ~held_link() {
+    metrics->bytes.add_n(link->bytes_in(), transport::direction::in);
+    metrics->bytes.add_n(link->bytes_out(), transport::direction::out);
+  }
+
+  transport::link_ptr link;
+  transport::connection_slot slot;
+  std::shared_ptr<transport::socket_metrics> metrics;
+};
+
+transport::link_ptr holding(transport::link_ptr link, transport::connection_slot slot,
+                            const std::shared_ptr<transport::socket_metrics>& metrics) {
+  auto all = std::make_shared<held_link>(std::move(link), std::move(slot), metrics);
+  return {all, all->link.get()};
 }
 
 http::http_settings http_settings_of(const core::node_config& c) {
@@ -59,38 +78,48 @@ transport::socket_options socket_options_of(const core::node_config& c) {
   return o;
 }
 
-/// Makes HTTP connections over what `link` makes of an accepted socket.
-transport::connection_factory http_factory(http::http_service_ptr service, wire via) {
-  return [service = std::move(service), via](caf::local_actor*, accepted a) {
+/// Makes plain HTTP connections.
+transport::connection_factory http_factory(http::http_service_ptr service,
+                                           std::shared_ptr<transport::socket_metrics> metrics) {
+  return [service = std::move(service), metrics = std::move(metrics)](caf::local_actor*,
+                                                                      accepted a) {
     http::open_http_connection(
-      *core::shard::current(), service, via,
-      [a = std::move(a)](boost::asio::io_context& io, transport::link_owner owner) mutable {
+      *core::shard::current(), service, wire::http,
+      [a = std::move(a), metrics](boost::asio::io_context& io,
+                                  transport::link_owner owner) mutable {
         return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
-                       std::move(a.slot));
+                       std::move(a.slot), metrics);
       });
   };
 }
 
-transport::connection_factory https_factory(http::http_service_ptr service,
-                                            std::vector<core::crypto::tls_context> contexts) {
-  return [service = std::move(service),
-          contexts = std::move(contexts)](caf::local_actor*, accepted a) {
+/// Hands `open(shard, link factory)` a TLS link of each accepted socket.
+template <class Open>
+transport::connection_factory tls_factory(tls_entry entry, Open open) {
+  return [entry = std::move(entry), open = std::move(open)](caf::local_actor*, accepted a) {
     auto& here = *core::shard::current();
-    auto session = core::crypto::tls_session::accept(contexts[here.index()]);
+    auto session = core::crypto::tls_session::accept(entry.contexts[here.index()]);
     if (!session) {
       core::log::warn("node", "no TLS session for a connection",
                       {{"reason", session.error().message}});
       return;
     }
-    http::open_http_connection(
-      here, service, wire::https,
-      [a = std::move(a), s = std::move(*session)](boost::asio::io_context& io,
-                                                  transport::link_owner owner) mutable {
-        return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text,
-                                                std::move(s), owner),
-                       std::move(a.slot));
-      });
+    open(here, [a = std::move(a), s = std::move(*session), line = entry.lines[here.index()],
+                metrics = entry.metrics](boost::asio::io_context& io,
+                                         transport::link_owner owner) mutable {
+      return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text, std::move(s),
+                                              owner, std::move(line)),
+                     std::move(a.slot), metrics);
+    });
   };
+}
+
+transport::connection_factory https_factory(http::http_service_ptr service, tls_entry entry) {
+  return tls_factory(std::move(entry),
+                     [service = std::move(service)](core::shard& here, auto make_link) {
+                       http::open_http_connection(here, service, wire::https,
+                                                  std::move(make_link));
+                     });
 }
 
 transport::oap_settings oap_settings_of(const core::node_config& c) {
@@ -112,26 +141,11 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   return s;
 }
 
-transport::connection_factory oap_factory(transport::oap_service_ptr service,
-                                          std::vector<core::crypto::tls_context> contexts) {
-  return [service = std::move(service),
-          contexts = std::move(contexts)](caf::local_actor*, accepted a) {
-    auto& here = *core::shard::current();
-    auto session = core::crypto::tls_session::accept(contexts[here.index()]);
-    if (!session) {
-      core::log::warn("node", "no TLS session for a connection",
-                      {{"reason", session.error().message}});
-      return;
-    }
-    transport::open_oap_connection(
-      here, service,
-      [a = std::move(a), s = std::move(*session)](boost::asio::io_context& io,
-                                                  transport::link_owner owner) mutable {
-        return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text,
-                                                std::move(s), owner),
-                       std::move(a.slot));
-      });
-  };
+transport::connection_factory oap_factory(transport::oap_service_ptr service, tls_entry entry) {
+  return tls_factory(std::move(entry),
+                     [service = std::move(service)](core::shard& here, auto make_link) {
+                       transport::open_oap_connection(here, service, std::move(make_link));
+                     });
 }
 
 } // namespace
@@ -147,6 +161,10 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
                                                              c.transport.per_peer_max);
   s->socket_metrics_ = std::make_shared<transport::socket_metrics>(*s->parts_.metrics);
   s->tickets_ = std::make_shared<core::crypto::ticket_keys>();
+  for (std::size_t i = 0; i < s->parts_.on->size(); ++i)
+    s->lines_.push_back(std::make_shared<transport::handshake_line>(
+      s->parts_.on->at(i), c.transport.accept_permits, s->parts_.on->size(), s->socket_metrics_,
+      *s->parts_.clock));
   s->public_http_ = std::make_shared<http::http_service>(
     transport::operation_table{s->parts_.public_rows}, *s->parts_.gate, *s->parts_.clock,
     *s->parts_.metrics, http_settings_of(c));
@@ -177,20 +195,19 @@ started<void> servers::load_identity() {
   return {};
 }
 
-core::result<std::vector<core::crypto::tls_context>>
-servers::contexts(const std::string& alpn) const {
+core::result<tls_entry> servers::tls(const std::string& alpn) const {
   core::crypto::tls_server_options o;
   o.certificate = identity_;
   o.tickets = tickets_;
   o.alpn = {alpn};
   o.pq = parts_.config->transport.pq;
   o.client_ca = parts_.config->transport.client_ca;
-  std::vector<core::crypto::tls_context> out;
+  tls_entry out{{}, lines_, socket_metrics_};
   for (std::size_t i = 0; i < parts_.on->size(); ++i) {
     auto one = core::crypto::tls_context::make_server(o);
     if (!one)
       return std::unexpected{one.error()};
-    out.push_back(std::move(*one));
+    out.contexts.push_back(std::move(*one));
   }
   return out;
 }
@@ -214,19 +231,19 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
                                  const char* key) {
   if (!where)
     return {};
-  const bool tls = via == wire::https;
+  const bool secure = via == wire::https;
   transport::connection_factory make;
-  if (tls) {
-    auto c = contexts("http/1.1");
-    if (!c)
-      return cannot_start(exit_configuration, "transport: " + c.error().message);
-    make = https_factory(public_http_, std::move(*c));
+  if (secure) {
+    auto entry = this->tls("http/1.1");
+    if (!entry)
+      return cannot_start(exit_configuration, "transport: " + entry.error().message);
+    make = https_factory(public_http_, std::move(*entry));
   } else {
-    make = http_factory(public_http_, via);
+    make = http_factory(public_http_, socket_metrics_);
   }
-  if (auto ok = listen(*where, tls ? entrance::https : entrance::http, key, make); !ok)
+  if (auto ok = listen(*where, secure ? entrance::https : entrance::http, key, make); !ok)
     return ok;
-  (tls ? https_ : http_) = public_listeners_.back().address.to_string();
+  (secure ? https_ : http_) = public_listeners_.back().address.to_string();
   return {};
 }
 
@@ -240,11 +257,11 @@ started<void> servers::open_oap() {
   auto service = std::make_shared<transport::oap_service>(
     transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
     oap_settings_of(*parts_.config));
-  auto c = contexts("oap/1");
-  if (!c)
-    return cannot_start(exit_configuration, "transport: " + c.error().message);
+  auto entry = tls("oap/1");
+  if (!entry)
+    return cannot_start(exit_configuration, "transport: " + entry.error().message);
   if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
-                       oap_factory(std::move(service), std::move(*c)));
+                       oap_factory(std::move(service), std::move(*entry)));
       !ok)
     return ok;
   oap_tls_ = public_listeners_.back().address.to_string();
@@ -261,7 +278,7 @@ started<void> servers::open_admin() {
                                                             admin_connections_max);
   auto opened = transport::start_listeners(*parts_.on, parts_.config->admin.address,
                                            socket_options_of(*parts_.config), s,
-                                           http_factory(admin_http_, wire::http));
+                                           http_factory(admin_http_, socket_metrics_));
   if (!opened)
     return cannot_start(exit_code_of(opened.error().code),
                         "admin.address: " + opened.error().message);

@@ -10,6 +10,7 @@
 #include "core/metrics.hpp"
 #include "node/start_failure.hpp"
 #include "transport/connection_budget.hpp"
+#include "transport/handshake_line.hpp"
 #include "transport/http/http_service.hpp"
 #include "transport/listener.hpp"
 #include "transport/operation.hpp"
@@ -30,6 +31,13 @@ struct server_parts {
   core::metrics::registry* metrics = nullptr;
   std::vector<transport::operation> public_rows;
   std::vector<transport::operation> admin_rows;
+};
+
+/// What the TLS connections of one listener share, by shard where it is a list.
+struct tls_entry {
+  std::vector<core::crypto::tls_context> contexts;
+  std::vector<transport::handshake_line_ptr> lines;
+  std::shared_ptr<transport::socket_metrics> metrics;
 };
 
 /// The listeners of the node and the certificate they show.
@@ -64,7 +72,7 @@ private:
   started<void> open_admin();
   started<void> listen(const core::config::host_port& where, transport::entrance label,
                        const char* key, const transport::connection_factory& make);
-  core::result<std::vector<core::crypto::tls_context>> contexts(const std::string& alpn) const;
+  core::result<tls_entry> tls(const std::string& alpn) const;
   /// True if the connection was let in by the admin listener.
   bool is_admin(std::uint64_t listener) const;
 
@@ -73,6 +81,7 @@ private:
   core::crypto::ticket_keys_ptr tickets_;
   transport::connection_budget_ptr budget_;
   std::shared_ptr<transport::socket_metrics> socket_metrics_;
+  std::vector<transport::handshake_line_ptr> lines_; ///< by shard, of all TLS listeners together
   http::http_service_ptr public_http_;
   http::http_service_ptr admin_http_;
   std::vector<transport::listeners> public_listeners_;

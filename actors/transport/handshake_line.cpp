@@ -1,40 +1,52 @@
 #include "transport/handshake_line.hpp"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
 #include <utility>
 
 namespace ron::transport {
 
 void handshake_line::enter(core::job step) {
-  if (ran_ < per_turn_ && waiting_.empty()) {
+  arm(); // first: the step may let go of the line
+  if (ran_ < permits_ && waiting_.empty()) {
     ++ran_;
     step();
   } else {
     waiting_.push_back(std::move(step));
+    metrics_->handshakes_deferred.add();
+    metrics_->handshakes_waiting.add();
   }
-  arm();
 }
 
-// A job submitted at the end of a turn runs in the next one, after what is ready by then.
-void handshake_line::next_turn() {
+void handshake_line::next_round() {
   armed_ = false;
-  ran_ = 0;
-  if (waiting_.empty())
-    return;
-  home_.submit([me = shared_from_this()] { me->run_some(); });
-}
-
-void handshake_line::run_some() {
-  for (; ran_ < per_turn_ && !waiting_.empty(); ++ran_) {
+  for (ran_ = 0; ran_ < permits_ && !waiting_.empty(); ++ran_) {
     auto step = std::move(waiting_.front());
     waiting_.pop_front();
+    metrics_->handshakes_waiting.sub();
     step();
   }
-  arm();
+  if (ran_ > 0)
+    arm();
 }
 
+// Among the I/O handlers, behind all that are ready by now. A turn of the shard would not do: that
+// of an idle one is a single handler.
 void handshake_line::arm() {
   if (!std::exchange(armed_, true))
-    home_.defer([me = shared_from_this()] { me->next_turn(); });
+    boost::asio::post(home_.io(), [me = shared_from_this()] { me->next_round(); });
+}
+
+handshake_place::handshake_place(handshake_line_ptr line)
+  : line_(std::move(line)), began_(line_->clock_.now()) {
+  // nop
+}
+
+handshake_place::~handshake_place() {
+  line_->metrics_->handshakes.add(outcome_);
+  if (outcome_ == handshake::full || outcome_ == handshake::resumed)
+    line_->metrics_->handshake_seconds.observe(line_->clock_.now() - began_);
 }
 
 } // namespace ron::transport

@@ -44,6 +44,10 @@ socket_metrics::socket_metrics(core::metrics::registry& r)
     handshakes(r, "transport_handshakes_total", "TLS handshakes by outcome", {"outcome"}),
     handshake_seconds(r, "transport_handshake_seconds",
                       "From accept to the end of the TLS handshake"),
+    handshakes_waiting(r, "transport_handshakes_waiting",
+                       "TLS handshakes that wait for a permit to be computed"),
+    handshakes_deferred(r, "transport_handshakes_deferred_total",
+                        "TLS handshakes that had to wait for a permit"),
     bytes(r, "transport_bytes_total", "Bytes as they went over the wire", {"direction"}) {
   // nop
 }

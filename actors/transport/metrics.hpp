@@ -57,6 +57,8 @@ struct socket_metrics {
   core::metrics::updown<entrance> connections;
   core::metrics::counter<handshake> handshakes;
   core::metrics::histogram<> handshake_seconds;
+  core::metrics::updown<> handshakes_waiting; ///< for their turn, `transport.accept-permits`
+  core::metrics::counter<> handshakes_deferred;
   core::metrics::counter<direction> bytes;
 };
 

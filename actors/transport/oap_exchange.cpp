@@ -78,7 +78,7 @@ void oap_exchange::fail(error e) {
     return;
   const auto code = e.code;
   emit(self_, send_error{std::move(e)});
-  over(core::info(code).http_status, code);
+  over(core::oap_status(code), code);
 }
 
 void oap_exchange::begin(object_head head) {
@@ -134,7 +134,7 @@ void oap_exchange::cancel() {
   if (over_ || cancelled_)
     return;
   cancelled_ = true;
-  over(core::info(ec::cancelled).http_status, ec::cancelled);
+  over(core::oap_status(ec::cancelled), ec::cancelled);
   wants_room_ = nullptr;
   if (auto f = std::exchange(on_cancel_, nullptr))
     f();

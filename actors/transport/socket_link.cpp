@@ -182,6 +182,7 @@ void socket_link::close() {
 void socket_link::fail(core::error why) {
   if (closed_)
     return;
+  failed_ = true;
   close();
   owner_.events().link_failed(why);
 }

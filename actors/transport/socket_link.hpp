@@ -78,6 +78,8 @@ protected:
   }
 
   bool is_closed() const noexcept { return closed_; }
+  /// True if the link broke, and was not closed by its owner.
+  bool has_failed() const noexcept { return failed_; }
   bool reading() const noexcept { return reading_; }
   /// Keeps a slice for the next `read`. Only while there is none.
   void hold(core::bytes slice) { ready_ = std::move(slice); }
@@ -113,6 +115,7 @@ private:
   bool shut_down_ = false;        ///< `shutdown_write` was called
   bool fin_sent_ = false;
   bool closed_ = false;
+  bool failed_ = false;
 };
 
 } // namespace ron::transport

@@ -5,6 +5,8 @@
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -27,8 +29,20 @@ std::string noise(std::size_t n, std::mt19937::result_type seed) {
   return out;
 }
 
+/// What outlives the shards, whose links count to their last moment.
+struct counts {
+  bool counted(transport::handshake outcome) const {
+    return test::eventually([&] { return metrics->handshakes.value(outcome) == 1; });
+  }
+
+  core::system_clock clock;
+  core::metrics::registry registry;
+  std::shared_ptr<transport::socket_metrics> metrics
+    = std::make_shared<transport::socket_metrics>(registry);
+};
+
 /// One link on shard 0 and the test's own socket.
-class Link : public test::ShardFixture {
+class Link : protected counts, public test::ShardFixture {
 protected:
   Link() : ShardFixture(1) {}
 
@@ -45,10 +59,12 @@ protected:
     auto server = tls_context::make_server(world.server_options()).value();
     auto client = tls_context::make_client(world.client_options()).value();
     peer.emplace(std::move(theirs), tls_session::connect(client, "localhost").value());
-    probe.emplace(*this, 0, m, [fd = ours.release(), server](core::shard& home, auto owner) {
+    auto make = [fd = ours.release(), server, this](core::shard& home, auto owner) {
+      auto line = std::make_shared<transport::handshake_line>(home, 1, 1, metrics, clock);
       return transport::make_tls_link(home.io(), transport::unique_fd{fd}, "peer:1",
-                                      tls_session::accept(server).value(), owner);
-    });
+                                      tls_session::accept(server).value(), owner, line);
+    };
+    probe.emplace(*this, 0, m, make);
   }
 
   test::tls_world world;
@@ -259,24 +275,46 @@ TEST_F(Link, ActorThatEndsClosesItsLink) {
   EXPECT_LT(test::receive_all(peer->fd()).size(), 10'000u) << "tickets, then the end";
 }
 
-TEST_F(Link, HandshakesTakeTurns) {
-  std::vector<std::uint64_t> turns;
+TEST_F(Link, HandshakesTakeTurnsWithWhatElseIsReady) {
+  constexpr int other = -1;
+  std::vector<int> order;
   std::promise<void> done;
   shards.at(0).submit([&] {
-    auto line = std::make_shared<transport::handshake_line>(shards.at(0), 2, 1);
+    auto line = std::make_shared<transport::handshake_line>(shards.at(0), 2, 1, metrics, clock);
     for (int i = 0; i < 7; ++i)
       line->enter([&, i] {
-        turns.push_back(shards.at(0).stats().turns);
+        order.push_back(i);
         if (i == 6)
           done.set_value();
       });
-    EXPECT_EQ(turns.size(), 2u);
+    EXPECT_EQ(order.size(), 2u);
     EXPECT_EQ(line->waiting(), 5u);
+    EXPECT_EQ(metrics->handshakes_waiting.value(), 5);
+    boost::asio::post(shards.at(0).io(), [&] { order.push_back(other); });
   });
   done.get_future().wait();
-  ASSERT_EQ(turns.size(), 7u);
-  for (std::size_t i = 2; i < 7; ++i)
-    EXPECT_GT(turns[i], turns[i - 2]) << "two in a turn at most";
+  EXPECT_EQ(order, (std::vector{0, 1, 2, 3, other, 4, 5, 6})) << "two, then whoever else is ready";
+  EXPECT_EQ(metrics->handshakes_waiting.value(), 0);
+  EXPECT_EQ(metrics->handshakes_deferred.value(), 5u);
+}
+
+TEST_F(Link, HandshakesAreCountedByTheirOutcome) {
+  start_tls(link_probe::mode::manual);
+  ASSERT_TRUE(peer->shake_hands());
+  EXPECT_TRUE(counted(transport::handshake::full));
+  EXPECT_EQ(metrics->handshake_seconds.count(), 1u);
+
+  start_tls(link_probe::mode::manual);
+  ASSERT_TRUE(test::send_all(peer->fd(), "GET / HTTP/1.1\r\n\r\n"));
+  ASSERT_TRUE(probe->until([](auto& r) { return r.failed.has_value(); }));
+  probe->kill(); // a link is counted when its owner lets go of it
+  EXPECT_TRUE(counted(transport::handshake::failed));
+
+  start_tls(link_probe::mode::manual);
+  probe->act([](auto& link) { link.close(); }); // what an owner does at its deadline
+  probe->kill();
+  EXPECT_TRUE(counted(transport::handshake::timeout));
+  EXPECT_EQ(metrics->handshake_seconds.count(), 1u) << "those that came to an end";
 }
 
 TEST_F(Link, ContinuesAPartialFrameInTheSameBlock) {

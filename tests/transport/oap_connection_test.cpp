@@ -207,6 +207,24 @@ TEST_F(OapConnection, DrainDuringTheHandshakeCutsIt) {
   EXPECT_TRUE(quiet(ending::cut));
 }
 
+// -- errors --------------------------------------------------------------------------
+
+TEST_F(OapConnection, EveryErrorHasReasonAndStatusOfTheTable) {
+  auto& c = dial();
+  for (std::size_t i = 1; i < core::ec_count; ++i) {
+    const auto why = static_cast<core::ec>(i);
+    gate.refuse = why;
+    const auto* e = c.error_of(c.open("ping", {}, {.end = true}));
+    ASSERT_NE(e, nullptr) << core::to_string(why);
+    EXPECT_EQ(static_cast<std::uint16_t>(e->why), core::info(why).oap_reason)
+        << core::to_string(why);
+    EXPECT_EQ(e->status, core::oap_status(why)) << core::to_string(why);
+    EXPECT_EQ(e->status, oap::status_of(e->why)) << core::to_string(why);
+  }
+  gate.refuse = core::ec::none;
+  EXPECT_TRUE(c.ended(c.open("ping", {}, {.end = true}))) << "none of them ends the connection";
+}
+
 // -- death ---------------------------------------------------------------------------
 
 TEST_F(OapConnection, DeathInAnUploadAnswersEveryRequest) {

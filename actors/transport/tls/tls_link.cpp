@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 namespace ron::transport {
@@ -21,9 +22,14 @@ public:
   tls_link(boost::asio::io_context& io, unique_fd fd, std::string peer, tls_session session,
            link_owner owner, handshake_line_ptr line)
     : socket_link(io, std::move(fd), std::move(peer), owner),
-      session_(std::move(session)),
-      line_(std::move(line)) {
-    // nop
+      session_(std::move(session)) {
+    if (line)
+      shaking_.emplace(std::move(line));
+  }
+
+  ~tls_link() override {
+    if (shaking_ && has_failed())
+      shaking_->ends_as(handshake::failed);
   }
 
   void start() override {
@@ -52,7 +58,7 @@ private:
   bool was_idle();
 
   tls_session session_;
-  handshake_line_ptr line_; ///< until the handshake is complete
+  std::optional<handshake_place> shaking_; ///< until the handshake is complete
   core::slab slab_;
   time_t last_write_ = 0;
 };
@@ -66,9 +72,9 @@ bool tls_link::ends_slab() noexcept {
 }
 
 void tls_link::readable() {
-  if (!line_)
+  if (!shaking_)
     return read_socket();
-  line_->enter([me = shared_from_this(), this, keep = owner().hold()] {
+  shaking_->line().enter([me = shared_from_this(), this, keep = owner().hold()] {
     if (!is_closed())
       owner().enter([this] { read_socket(); });
   });
@@ -162,8 +168,10 @@ void tls_link::send_output() {
 }
 
 void tls_link::report_open() {
-  line_.reset();
   auto info = session_.info();
+  if (shaking_)
+    shaking_->ends_as(info.resumed ? handshake::resumed : handshake::full);
+  shaking_.reset();
   owner().events().link_opened({.peer = peer(),
                                 .alpn = std::move(info.alpn),
                                 .tls_version = std::move(info.version),

@@ -143,6 +143,9 @@ index_actor::behavior_type make_index(index_self self, index_parts parts) {
         return to_caf(text.error());
       return manifest_text{std::move(*text)};
     },
+    [self](const find_named& q) -> caf::result<bool> {
+      return answer(self->state.parts.db->named(q.cid));
+    },
   };
 }
 

@@ -21,6 +21,12 @@ constexpr lmdb::table names_table{0};
 constexpr lmdb::table manifests_table{1};
 // "version" -> the last version that was given out (8)
 constexpr lmdb::table counters_table{2};
+// cid | name -> nothing: which names point at an object
+constexpr lmdb::table named_table{3};
+
+// 2: the table of which names point at an object
+constexpr std::uint32_t format = 2;
+constexpr std::uint32_t min_reader = 2;
 
 constexpr std::size_t record_bytes = 32 + 8 + 8 + 4;
 
@@ -71,6 +77,39 @@ result<std::uint64_t> next_version(lmdb::transaction& t) {
   return last + 1;
 }
 
+lmdb::key named_key(const core::cid& c, std::string_view name) {
+  lmdb::key k;
+  k.add(c.view()).add(name);
+  return k;
+}
+
+result<void> bring_up_to_date(lmdb::transaction& t, std::uint32_t) {
+  std::string last;
+  for (;;) {
+    core::cid cid;
+    {
+      // Keys and values are valid until the next write only, so each step looks anew.
+      auto at = t.scan(names_table);
+      bool there = last.empty() ? at.first() : at.seek(text_view(last)) && at.next();
+      if (!there)
+        return at.status();
+      last.assign(reinterpret_cast<const char*>(at.key().data()), at.key().size());
+      auto r = decode(last, at.value());
+      if (!r)
+        return std::unexpected{r.error()};
+      cid = r->cid;
+    }
+    if (auto ok = t.put(named_table, named_key(cid, last), {}); !ok)
+      return ok;
+  }
+}
+
+/// Notes that a name has left its object.
+result<void> leave(lmdb::transaction& t, const name_record& r) {
+  auto ok = t.del(named_table, named_key(r.cid, r.name));
+  return ok || ok.error().code == ec::not_found ? result<void>{} : ok;
+}
+
 result<name_written> apply_put(lmdb::transaction& t, const put_name& w, std::int64_t now_ms) {
   auto before = current(t, w.name);
   if (!before)
@@ -83,6 +122,11 @@ result<name_written> apply_put(lmdb::transaction& t, const put_name& w, std::int
     return std::unexpected{fresh.error()};
   name_record r{w.name, w.cid, *fresh, now_ms, w.ttl_s};
   if (auto ok = t.put(names_table, text_view(w.name), encode(r)); !ok)
+    return std::unexpected{ok.error()};
+  if (*before && (*before)->cid != w.cid)
+    if (auto ok = leave(t, **before); !ok)
+      return std::unexpected{ok.error()};
+  if (auto ok = t.put(named_table, named_key(w.cid, w.name), {}); !ok)
     return std::unexpected{ok.error()};
   if (!w.manifest.empty())
     if (auto ok = t.put(manifests_table, w.cid.view(), text_view(w.manifest)); !ok)
@@ -101,6 +145,8 @@ result<name_record> apply_del(lmdb::transaction& t, const del_name& w) {
     return fail(ec::not_found, "no such name");
   if (auto ok = t.del(names_table, text_view(w.name)); !ok)
     return std::unexpected{ok.error()};
+  if (auto ok = leave(t, **before); !ok)
+    return std::unexpected{ok.error()};
   return std::move(**before);
 }
 
@@ -113,7 +159,7 @@ public:
   }
 
   void put(put_name w, written<name_written> then) override {
-    const auto bytes = record_bytes + w.name.size() + w.manifest.size();
+    const auto bytes = record_bytes + w.cid.hash.size() + 2 * w.name.size() + w.manifest.size();
     submit<name_written>(
       bytes, false,
       [w = std::move(w), now = clock_.wall_ms()](lmdb::transaction& t) {
@@ -188,6 +234,17 @@ public:
     return std::string{reinterpret_cast<const char*>(v->data()), v->size()};
   }
 
+  result<bool> named(const core::cid& c) override {
+    auto view = env_->read();
+    if (!view)
+      return std::unexpected{view.error()};
+    auto at = view->scan(named_table);
+    const bool there = at.seek(c.view()) && lmdb::starts_with(at.key(), c.view());
+    if (auto ok = at.status(); !ok)
+      return std::unexpected{ok.error()};
+    return there;
+  }
+
 private:
   /// Runs `apply` in the writer's transaction and reports its last outcome, or why the commit
   /// that contained it failed. A job may run more than once, so the outcome is kept aside.
@@ -227,7 +284,10 @@ open_lmdb_store(const lmdb_store_options& options, const core::clock& clock,
   o.path = options.path;
   o.map_bytes = options.map_bytes;
   o.readers_max = options.readers_max;
-  o.tables = {"names", "manifests", "counters"};
+  o.tables = {"names", "manifests", "counters", "named"};
+  o.format = format;
+  o.min_reader = min_reader;
+  o.migrate = bring_up_to_date;
   auto env = lmdb::environment::open(std::move(o));
   if (!env)
     return std::unexpected{env.error()};

@@ -37,6 +37,11 @@ struct find_manifest {
   core::cid cid;
 };
 
+/// Asks whether a name points at an object.
+struct find_named {
+  core::cid cid;
+};
+
 /// Who is known to hold an object.
 struct provider {
   std::string id;
@@ -80,7 +85,9 @@ using index_actor = caf::typed_actor<
   // Stores a manifest. Errors: store_quota, disk_full.
   caf::replies_to<put_manifest>::with<atom::ok>,
   // The manifest of an object. Error: not_found.
-  caf::replies_to<find_manifest>::with<manifest_text>>;
+  caf::replies_to<find_manifest>::with<manifest_text>,
+  // True if at least one name points at the object.
+  caf::replies_to<find_named>::with<bool>>;
 
 } // namespace ron::index
 
@@ -92,6 +99,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::list_names)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::resolve_key)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::put_manifest)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::find_manifest)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::find_named)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::name_record)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::name_written)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::index::name_page)

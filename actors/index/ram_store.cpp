@@ -48,6 +48,11 @@ public:
     return page;
   }
 
+  result<bool> named(const core::cid& c) override {
+    std::shared_lock guard{mutex_};
+    return names_of_.contains(c);
+  }
+
   result<std::string> manifest(const core::cid& c) override {
     std::shared_lock guard{mutex_};
     auto i = manifests_.find(c);
@@ -57,7 +62,7 @@ public:
   }
 
 private:
-  static constexpr std::uint64_t entry_overhead = 160; ///< tree node, record, allocator
+  static constexpr std::uint64_t entry_overhead = 240; ///< tree node, record, count, allocator
 
   static std::uint64_t cost(const name_record& r) { return entry_overhead + 2 * r.name.size(); }
 
@@ -78,6 +83,9 @@ private:
       bytes_ += cost(record);
     if (!w.manifest.empty())
       keep_manifest(w.cid, std::move(w.manifest));
+    if (!created)
+      count_out(i->second.cid);
+    ++names_of_[record.cid];
     auto name = record.name;
     auto& kept = names_.insert_or_assign(std::move(name), std::move(record)).first->second;
     return name_written{kept, created};
@@ -96,6 +104,7 @@ private:
     auto gone = std::move(i->second);
     names_.erase(i);
     bytes_ -= cost(gone);
+    count_out(gone.cid);
     return gone;
   }
 
@@ -105,6 +114,11 @@ private:
       return std::unexpected{full().error()};
     keep_manifest(c, std::move(manifest));
     return {};
+  }
+
+  void count_out(const core::cid& c) {
+    if (auto i = names_of_.find(c); i != names_of_.end() && --i->second == 0)
+      names_of_.erase(i);
   }
 
   void keep_manifest(const core::cid& c, std::string manifest) {
@@ -124,6 +138,7 @@ private:
   mutable std::shared_mutex mutex_;
   std::map<std::string, name_record, std::less<>> names_;
   std::unordered_map<core::cid, std::string> manifests_;
+  std::unordered_map<core::cid, std::size_t> names_of_; ///< never more than `names_`
   std::uint64_t bytes_ = 0;
   std::uint64_t version_ = 0;
 };

@@ -38,6 +38,8 @@ public:
                                        std::size_t limit) = 0;
   /// The manifest of an object as JSON text. Errors: not_found.
   virtual core::result<std::string> manifest(const core::cid& c) = 0;
+  /// True if at least one name points at the object.
+  virtual core::result<bool> named(const core::cid& c) = 0;
 };
 
 /// Bounds of a store in RAM.

@@ -136,6 +136,7 @@ started<void> running_node::start() {
   if (!r)
     return std::unexpected{r.error()};
   roles_ = std::move(*r);
+  roles_->show(registry_);
   auto s = servers::start(parts_of_servers());
   if (!s)
     return std::unexpected{s.error()};

@@ -165,7 +165,7 @@ std::vector<transport::operation> roles::operations() const {
   if (index_)
     add(index::operations(index_->to(), {config_->index.resolve_budget}));
   if (storage_)
-    add(storage::operations(storage_->to()));
+    add(storage::operations(storage_->to(), named()));
   if (mailbox_)
     add(mailbox::operations(mailbox_->to(), {config_->mailbox.visibility}));
   if (config_->node.roles.has(role::omnigate)) {
@@ -179,6 +179,17 @@ std::vector<transport::operation> roles::operations() const {
     add(omnigate::operations(std::move(parts)));
   }
   return rows;
+}
+
+storage::name_check roles::named() const {
+  if (!index_)
+    return {};
+  return [index = index_->to()](const transport::exchange_ptr& x, const core::cid& c,
+                                std::function<void(core::result<bool>)> then) {
+    index.call(x->self(), x->request().deadline, index::find_named{c})
+      .then([then](bool is) { then(is); },
+            [then](core::error e) { then(std::unexpected{std::move(e)}); });
+  };
 }
 
 std::vector<readiness_key> roles::keys() const {
@@ -210,6 +221,20 @@ double roles::pressure() const {
   return std::max({share(index_), share(storage_), share(mailbox_)});
 }
 
+void roles::show(core::metrics::registry& r) {
+  if (!objects_)
+    return;
+  storage_metrics_.emplace(r, objects_);
+  if (config_->storage.db.empty())
+    return;
+  auto report = [db = objects_] {
+    const auto s = db->stats();
+    return core::store::store_report{s.map.value_or(core::store::environment_usage{}),
+                                     s.writer.value_or(core::store::writer_stats{})};
+  };
+  lmdb_metrics_.emplace(r, std::vector<core::store::store_source>{{"objects", report}});
+}
+
 void roles::stop(caf::actor_system&) {
   auto end = [](auto& role) {
     if (!role)
@@ -233,6 +258,8 @@ void roles::close() {
   mailbox_.reset();
   storage_.reset();
   index_.reset();
+  lmdb_metrics_.reset();
+  storage_metrics_.reset();
   objects_.reset();
   names_.reset();
 }

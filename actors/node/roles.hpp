@@ -4,6 +4,8 @@
 #include "core/actor/helper_pool.hpp"
 #include "core/clock.hpp"
 #include "core/config.hpp"
+#include "core/metrics.hpp"
+#include "core/store/metrics.hpp"
 #include "index/cache.hpp"
 #include "index/messages.hpp"
 #include "index/store.hpp"
@@ -12,6 +14,8 @@
 #include "node/start_failure.hpp"
 #include "storage/backend.hpp"
 #include "storage/messages.hpp"
+#include "storage/metrics.hpp"
+#include "storage/operations.hpp"
 #include "transport/operation.hpp"
 
 #include <caf/fwd.hpp>
@@ -53,6 +57,9 @@ public:
   /// The fullest semaphore, 0..1.
   double pressure() const;
 
+  /// Adds what the stores count to a registry, which outlives `close`.
+  void show(core::metrics::registry& r);
+
   /// Ends semaphores and replicas; `stopped` turns true when the last actor is gone.
   void stop(caf::actor_system& system);
   bool stopped() const;
@@ -66,12 +73,16 @@ private:
   roles(core::node_config_ptr config, const core::clock& clock);
   started<void> open_stores(std::size_t shards);
   void spawn(caf::actor_system& system, const give_up& failed);
+  /// How storage learns that a name points at an object; empty without an index in this process.
+  storage::name_check named() const;
 
   core::node_config_ptr config_;
   const core::clock& clock_;
   std::shared_ptr<index::store> names_;
   std::shared_ptr<index::name_cache> cache_;
   std::shared_ptr<storage::backend> objects_;
+  std::optional<storage::storage_metrics> storage_metrics_;
+  std::optional<core::store::store_metrics> lmdb_metrics_;
   std::shared_ptr<core::helper_pool> readers_;
   std::shared_ptr<mailbox::mailbox_parts> mail_;
   std::optional<guarded_role<index::index_actor>> index_;

@@ -69,6 +69,10 @@ public:
   /// One pin more, or one less. Errors: not_found, busy, degraded.
   virtual void pin(const core::cid& c, outcome<object_info> then) = 0;
   virtual void unpin(const core::cid& c, outcome<object_info> then) = 0;
+  /// Pinned objects after the cursor `after`, at most `limit` (1..`page_max`). Errors: busy,
+  /// degraded.
+  virtual core::result<object_page> pins(const std::optional<core::cid>& after,
+                                         std::size_t limit) = 0;
 
   /// Takes up what was put off because the store was busy. To be called every few seconds.
   virtual void maintain() = 0;

@@ -84,6 +84,12 @@ public:
   void unpin(const core::cid& c, outcome<object_info> then) override {
     change_pins(c, false, std::move(then));
   }
+  result<object_page> pins(const std::optional<core::cid>& after, std::size_t limit) override {
+    auto view = env_->read();
+    if (!view)
+      return std::unexpected{view.error()};
+    return layout::pinned(*view, after, limit);
+  }
 
   void maintain() override {
     env_->clear_stale_readers();
@@ -257,9 +263,7 @@ void lmdb_backend::del(const core::cid& c, const core::tenant& holder, outcome<v
       return ok ? layout::save(t, c, *r) : ok;
     }
     *freed = cost_of(r->size);
-    if (auto ok = layout::remove_holders(t, c); !ok)
-      return ok;
-    if (auto ok = t.del(layout::objects, c.view()); !ok)
+    if (auto ok = layout::remove(t, c); !ok)
       return ok;
     if (auto ok = t.put(layout::loose, lmdb::key::of(r->number), lmdb::key::of(0u)); !ok)
       return ok;
@@ -315,6 +319,7 @@ open_lmdb_backend(const lmdb_backend_options& options, const core::clock& clock,
   o.tables = layout::table_names();
   o.format = layout::format;
   o.min_reader = layout::min_reader;
+  o.migrate = layout::migrate;
   auto env = lmdb::environment::open(std::move(o));
   if (!env)
     return std::unexpected{env.error()};

@@ -6,6 +6,7 @@
 #include "storage/object.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@
 /// | outboard | number u64, page u32  | up to 63 nodes of 64 bytes, in the outboard's order |
 /// | loose    | number u64            | nothing: these chunks belong to no record          |
 /// | totals   | "objects", "bytes"    | u64                                                |
+/// | pins     | cid                   | nothing: the object has at least one pin           |
+///
+/// A record ends with eight bytes of a hash of its id and itself, because nothing else vouches for
+/// a size or a pin. Format 1 had neither that nor the table of pins.
 ///
 /// An upload's number is loose from its first group to the commit that writes its record; what is
 /// loose at start, or when its upload has gone, is collected.
@@ -26,8 +31,8 @@ namespace ron::storage::layout {
 
 namespace lmdb = core::store;
 
-inline constexpr std::uint32_t format = 1;
-inline constexpr std::uint32_t min_reader = 1;
+inline constexpr std::uint32_t format = 2;
+inline constexpr std::uint32_t min_reader = 2;
 
 inline constexpr lmdb::table objects{0};
 inline constexpr lmdb::table holders{1};
@@ -35,6 +40,7 @@ inline constexpr lmdb::table chunks{2};
 inline constexpr lmdb::table outboard{3};
 inline constexpr lmdb::table loose{4};
 inline constexpr lmdb::table totals{5};
+inline constexpr lmdb::table pins{6};
 std::vector<std::string> table_names();
 
 /// With LMDB's header a page of nodes fills one page of the file.
@@ -55,10 +61,26 @@ struct record {
   }
 };
 
-/// Error: not_found; internal for a record that makes no sense.
+/// Brings a file of format 1 up to date.
+core::result<void> migrate(lmdb::transaction& t, std::uint32_t old_format);
+
+/// The record that lies under an id. Error: bad_digest for one that is damaged.
+core::result<record> decode(const core::cid& c, core::byte_view value);
+
+/// Errors: not_found, bad_digest (the record is damaged).
 core::result<record> load(const lmdb::read_view& view, const core::cid& c);
 core::result<record> load(lmdb::transaction& t, const core::cid& c);
+/// Keeps the table of pins in step.
 core::result<void> save(lmdb::transaction& t, const core::cid& c, const record& r);
+/// Removes record, holds and pins. Error: not_found.
+core::result<void> remove(lmdb::transaction& t, const core::cid& c);
+
+/// Pinned objects after the cursor, at most `limit`.
+core::result<object_page> pinned(const lmdb::read_view& view,
+                                 const std::optional<core::cid>& after, std::size_t limit);
+
+/// Tenants that hold an object, counted.
+core::result<std::uint32_t> count_holders(lmdb::transaction& t, const core::cid& c);
 
 inline lmdb::key chunk_key(std::uint64_t number, std::uint64_t group) noexcept {
   return lmdb::key::of(number, static_cast<std::uint32_t>(group));
@@ -83,8 +105,5 @@ core::result<std::uint64_t> next_number(const lmdb::read_view& view);
 
 /// Removes up to `max` chunks and outboard pages of a number; true when none is left.
 core::result<bool> remove_some(lmdb::transaction& t, std::uint64_t number, std::size_t max);
-
-/// Removes the holds of an object: one tenant's, or all.
-core::result<void> remove_holders(lmdb::transaction& t, const core::cid& c);
 
 } // namespace ron::storage::layout

@@ -127,27 +127,41 @@ result<void> put_holder(transaction& t, commit_work& w, layout::record& r) {
   return layout::save(t, w.cid, r);
 }
 
+result<void> recount(transaction& t, const core::cid& c, layout::record& r) {
+  auto n = layout::count_holders(t, c);
+  if (!n)
+    return std::unexpected{n.error()};
+  r.holders = *n;
+  return {};
+}
+
 result<void> put_record(transaction& t, commit_work& w) {
   w.kept = w.replaced = false;
   if (auto ok = expect_groups(t, w.last.number, w.last.group); !ok)
     return ok;
   auto old = layout::load(t, w.cid);
-  if (!old && old.error().code != ec::not_found)
+  const bool damaged = !old && old.error().code == ec::bad_digest;
+  if (!old && !damaged && old.error().code != ec::not_found)
     return std::unexpected{old.error()};
   if (old && old->state == object_state::complete)
     return put_holder(t, w, *old);
   w.kept = true;
-  w.replaced = old.has_value();
+  w.replaced = old || damaged;
   if (auto ok = put_piece(t, w.last); !ok)
     return ok;
   if (w.last.group > 0)
     if (auto ok = t.del(layout::loose, key::of(w.last.number)); !ok)
       return ok;
-  auto accounted = w.replaced ? t.put(layout::loose, key::of(old->number), key::of(0u))
-                              : layout::add_to_sums(t, 1, cost_of(w.size));
+  auto r = old ? *old : layout::record{};
+  result<void> accounted;
+  if (old)
+    accounted = t.put(layout::loose, key::of(old->number), key::of(0u));
+  else if (damaged) // which chunks were its own, and how many pins it had, nobody can say
+    accounted = recount(t, w.cid, r);
+  else
+    accounted = layout::add_to_sums(t, 1, cost_of(w.size));
   if (!accounted)
     return accounted;
-  auto r = old ? *old : layout::record{};
   r.number = w.last.number;
   r.size = w.size;
   r.state = object_state::complete;

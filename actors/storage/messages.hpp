@@ -74,6 +74,12 @@ struct unpin_object {
   core::cid cid;
 };
 
+/// Asks for a page of pinned objects.
+struct list_pins {
+  std::optional<core::cid> after; ///< cursor; nothing = from the start
+  std::uint32_t limit = 100;      ///< 1..`page_max`
+};
+
 /// The storage role on one shard: content-addressed objects. Every byte it hands out was verified
 /// against its id. Errors of every handler: busy (mailbox, write queue or reader pool full: try
 /// again), degraded (the store is away).
@@ -96,6 +102,7 @@ using storage_actor = caf::typed_actor<
   // Error: not_found.
   caf::replies_to<pin_object>::with<object_info>,
   caf::replies_to<unpin_object>::with<object_info>,
+  caf::replies_to<list_pins>::with<object_page>,
   // The whole store, all shards together.
   caf::replies_to<atom::status>::with<storage_stats>,
   // INTERNAL: looks for uploads that nobody writes to.
@@ -115,6 +122,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::read_object)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::del_object)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::pin_object)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::unpin_object)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::list_pins)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::object_info)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::object_page)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::chunk)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::storage_stats)

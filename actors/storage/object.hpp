@@ -3,7 +3,10 @@
 #include "core/bytes.hpp"
 #include "core/ids.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 /// What is said about objects. Pure values; shared by machines, back ends and messages.
 namespace ron::storage {
@@ -30,6 +33,15 @@ struct put_result {
   core::cid cid;
   std::uint64_t size = 0;
   bool existed = false; ///< this tenant held it before (200 instead of 201)
+};
+
+/// The longest page of a list of objects.
+inline constexpr std::size_t page_max = 1'000;
+
+/// One page of a list of objects, in the order of their ids.
+struct object_page {
+  std::vector<object_info> items;
+  std::optional<core::cid> next; ///< cursor: last id of the page; nothing = that was all
 };
 
 /// Verified bytes of an object.

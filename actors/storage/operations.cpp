@@ -219,9 +219,83 @@ void serve_head(const role& storage, const exchange_ptr& x) {
       [x](error e) { x->fail(std::move(e)); });
 }
 
+// -- delete ------------------------------------------------------------------------
+
+void delete_now(const role& storage, const exchange_ptr& x, const core::cid& cid) {
+  storage.further(x->self(), x->request().deadline, del_object{cid, x->caller().tenant})
+    .then(
+      [x](atom::ok) {
+        transport::answer a;
+        a.status = 204;
+        x->reply(std::move(a));
+      },
+      [x](error e) { x->fail(std::move(e)); });
+}
+
+void serve_delete(const role& storage, const name_check& named, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  auto cid = in.cid("cid");
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  if (!named)
+    return delete_now(storage, x, cid);
+  named(x, cid, [=](result<bool> is) {
+    if (!is)
+      x->fail(std::move(is.error()));
+    else if (*is)
+      x->fail({ec::conflict, "a name points at the object: remove or move the name first"});
+    else
+      delete_now(storage, x, cid);
+  });
+}
+
+// -- pins --------------------------------------------------------------------------
+
+json summary(const object_info& o) {
+  return {{"cid", o.cid.to_text()}, {"size", o.size}, {"pins", o.pins}};
+}
+
+/// `Change`: pin_object or unpin_object.
+template <class Change>
+void serve_pin(const role& storage, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  auto cid = in.cid("cid");
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  storage.call(x->self(), x->request().deadline, Change{cid})
+    .then(
+      [x](const object_info& o) {
+        transport::answer a;
+        a.result = summary(o);
+        x->reply(std::move(a));
+      },
+      [x](error e) { x->fail(std::move(e)); });
+}
+
+void serve_pins(const role& storage, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  list_pins q;
+  q.limit = static_cast<std::uint32_t>(in.optional_uint("limit", 1, page_max).value_or(100));
+  q.after = in.optional_cid("cursor");
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  storage.call(x->self(), x->request().deadline, q)
+    .then(
+      [x](const object_page& page) {
+        json items = json::array();
+        for (const auto& o : page.items)
+          items.push_back(summary(o));
+        transport::answer a;
+        a.result = {{"items", std::move(items)},
+                    {"next_cursor", page.next ? json(page.next->to_text()) : json(nullptr)}};
+        x->reply(std::move(a));
+      },
+      [x](error e) { x->fail(std::move(e)); });
+}
+
 } // namespace
 
-std::vector<transport::operation> operations(role storage) {
+std::vector<transport::operation> operations(role storage, name_check named) {
   using transport::access;
   using transport::body;
   using transport::operation;
@@ -239,6 +313,19 @@ std::vector<transport::operation> operations(role storage) {
                   .handle = get});
   rows.push_back({.name = "o.head", .label = label, .needs = access::read,
                   .handle = [=](exchange_ptr x) { serve_head(storage, x); }});
+  rows.push_back({.name = "o.del", .method = "DELETE", .path = "/v1/o/{cid}", .label = label,
+                  .needs = access::write,
+                  .handle = [=](exchange_ptr x) { serve_delete(storage, named, x); }});
+  rows.push_back({.name = "o.pin", .method = "POST", .path = "/v1/o/{cid}/pin", .label = label,
+                  .needs = access::admin,
+                  .handle = [=](exchange_ptr x) { serve_pin<pin_object>(storage, x); }});
+  rows.push_back({.name = "o.unpin", .method = "DELETE", .path = "/v1/o/{cid}/pin",
+                  .label = label, .needs = access::admin,
+                  .handle = [=](exchange_ptr x) { serve_pin<unpin_object>(storage, x); }});
+  rows.push_back({.name = "o.pins", .method = "GET", .path = "/v1/pins", .label = label,
+                  .needs = access::admin,
+                  .query = {{"limit", transport::query_param::type::integer}, {"cursor"}},
+                  .handle = [=](exchange_ptr x) { serve_pins(storage, x); }});
   return rows;
 }
 

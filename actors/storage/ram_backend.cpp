@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -84,6 +85,7 @@ public:
 
   void pin(const core::cid& c, outcome<object_info> then) override { then(add_pins(c, true)); }
   void unpin(const core::cid& c, outcome<object_info> then) override { then(add_pins(c, false)); }
+  result<object_page> pins(const std::optional<core::cid>& after, std::size_t limit) override;
 
   void maintain() override {
     // nop
@@ -122,6 +124,8 @@ private:
   budget budget_;
   counters counters_;
   std::array<stripe, stripes> stripes_;
+  std::mutex pinned_mutex_; ///< taken inside of a stripe's
+  std::set<core::cid> pinned_;
 };
 
 class ram_upload final : public upload {
@@ -234,7 +238,33 @@ result<object_info> ram_backend::add_pins(const core::cid& c, bool more) {
   if (i == s.objects.end() || (!more && i->second.pins == 0))
     return fail(ec::not_found, i == s.objects.end() ? "no such object" : "the object has no pin");
   i->second.pins += more ? 1 : 0xffff'ffff;
+  if (i->second.pins < 2) {
+    std::lock_guard pinned_guard{pinned_mutex_};
+    if (i->second.pins == 1)
+      pinned_.insert(c);
+    else
+      pinned_.erase(c);
+  }
   return i->second.info(c);
+}
+
+result<object_page> ram_backend::pins(const std::optional<core::cid>& after, std::size_t limit) {
+  std::vector<core::cid> found; // one more than asked for says that there are more
+  {
+    std::lock_guard guard{pinned_mutex_};
+    auto i = after ? pinned_.upper_bound(*after) : pinned_.begin();
+    for (; i != pinned_.end() && found.size() <= limit; ++i)
+      found.push_back(*i);
+  }
+  object_page page;
+  if (found.size() > limit) {
+    found.pop_back();
+    page.next = found.back();
+  }
+  for (const auto& c : found)
+    if (auto info = head(c); info && info->pins > 0)
+      page.items.push_back(*info);
+  return page;
 }
 
 } // namespace

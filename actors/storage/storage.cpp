@@ -221,6 +221,9 @@ storage_actor::behavior_type make_storage(storage_self self, storage_parts parts
       self->state.parts.db->unpin(q.cid, answer_later<object_info>(self, promise));
       return promise;
     },
+    [self](const list_pins& q) {
+      return answer(self->state.parts.db->pins(q.after, q.limit));
+    },
     [self](atom::status) { return self->state.parts.db->stats(); },
     [self](atom::tick) { tick(self); },
   };

@@ -29,9 +29,16 @@ exit_code run_get(const arguments& args, const target& t, format how);
 
 // -- names.cpp -------------------------------------------------------------------
 exit_code run_publish(const arguments& args, const target& t, format how);
+exit_code run_unpublish(const arguments& args, const target& t, format how);
 exit_code run_resolve(const arguments& args, const target& t, format how);
 exit_code run_view(const arguments& args, const target& t, format how);
 exit_code run_names(const arguments& args, const target& t, format how);
+
+// -- objects.cpp -----------------------------------------------------------------
+exit_code run_rm(const arguments& args, const target& t, format how);
+exit_code run_pin(const arguments& args, const target& t, format how);
+exit_code run_unpin(const arguments& args, const target& t, format how);
+exit_code run_pins(const arguments& args, const target& t, format how);
 
 // -- mail.cpp --------------------------------------------------------------------
 exit_code run_send(const arguments& args, const target& t, format how);

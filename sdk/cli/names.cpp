@@ -56,6 +56,21 @@ exit_code run_publish(const arguments& args, const target& t, format how) {
   return call_and_print(t, how, doing, "name.put", call);
 }
 
+exit_code run_unpublish(const arguments& args, const target& t, format how) {
+  json call{{"name", args.positional[0]}};
+  if (args.has("--if-version"))
+    call["_if"] = args.get("--if-version");
+  const auto doing = "unpublish " + args.positional[0];
+  auto client = connect(t);
+  if (!client)
+    return report(doing, client.error());
+  if (auto answer = client->call("name.del", call); !answer)
+    return report(doing, answer.error());
+  if (how == format::json)
+    print_json(call);
+  return exit_ok;
+}
+
 exit_code run_resolve(const arguments& args, const target& t, format how) {
   return call_and_print(t, how, "resolve " + args.positional[0], "resolve",
                         {{"key", key_of(args.positional[0])}});

@@ -1,3 +1,4 @@
+#include "core/store/key.hpp"
 #include "index/lmdb_store.hpp"
 #include "index/store.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 using namespace ron::index;
 using ron::core::ec;
 using ron::core::result;
+namespace lmdb = ron::core::store;
 
 ron::core::cid cid_of(std::uint8_t n) {
   ron::core::cid c;
@@ -153,6 +155,21 @@ TEST_P(Store, AManifestOfItsOwnIsKept) {
   EXPECT_EQ(*db->manifest(cid_of(9)), "{}");
 }
 
+TEST_P(Store, KnowsWhichObjectsAreNamed) {
+  EXPECT_FALSE(*db->named(cid_of(1)));
+  ASSERT_TRUE(put("a/x", 1));
+  ASSERT_TRUE(put("a/y", 1));
+  ASSERT_TRUE(put("a/y", 1)) << "again: counted once";
+  EXPECT_TRUE(*db->named(cid_of(1)));
+  ASSERT_TRUE(put("a/x", 2)) << "moves";
+  EXPECT_TRUE(*db->named(cid_of(1)));
+  EXPECT_TRUE(*db->named(cid_of(2)));
+  ASSERT_TRUE(del("a/y"));
+  EXPECT_FALSE(*db->named(cid_of(1)));
+  ASSERT_TRUE(del("a/x"));
+  EXPECT_FALSE(*db->named(cid_of(2)));
+}
+
 INSTANTIATE_TEST_SUITE_P(BackEnds, Store, ::testing::Values("ram", "lmdb"),
                          [](const auto& back_end) { return std::string{back_end.param}; });
 
@@ -168,6 +185,45 @@ TEST_P(DurableStore, SurvivesTheProcessAndSoDoVersions) {
   EXPECT_EQ(db->find("a/x")->version, before);
   EXPECT_EQ(*db->manifest(cid_of(1)), "{}");
   EXPECT_GT(put("a/y", 3)->record.version, before + 1) << "also the removed one's is not reused";
+}
+
+TEST_P(DurableStore, BringsAnOlderFileUpToDate) {
+  db.reset();
+  auto path = (folder / "old").string();
+  {
+    lmdb::environment_options o;
+    o.path = path;
+    o.map_bytes = 64u << 20;
+    o.tables = {"names", "manifests", "counters"};
+    auto env = lmdb::environment::open(std::move(o));
+    ASSERT_TRUE(env) << env.error().message;
+    lmdb::writer log{**env};
+    lmdb::write_job job;
+    job.apply = [](lmdb::transaction& t) -> result<void> {
+      for (auto [name, c] : {std::pair{"a/x", 1}, {"a/y", 1}, {"b", 2}}) {
+        lmdb::key value;
+        value.add(cid_of(static_cast<std::uint8_t>(c)).view());
+        value.add(std::uint64_t{7}).add(std::uint64_t{1}).add(std::uint32_t{0});
+        std::string_view k{name};
+        if (auto ok = t.put(lmdb::table{0}, lmdb::key{}.add(k), value); !ok)
+          return ok;
+      }
+      return {};
+    };
+    std::promise<result<void>> done;
+    job.then = [&done](result<void> r) { done.set_value(std::move(r)); };
+    log.submit(std::move(job));
+    ASSERT_TRUE(done.get_future().get());
+  }
+  auto opened = open_lmdb_store({path, 64u << 20, 16}, clock);
+  ASSERT_TRUE(opened) << opened.error().message;
+  db = std::move(*opened);
+  EXPECT_EQ(db->find("a/y")->version, 7u);
+  EXPECT_TRUE(*db->named(cid_of(1)));
+  EXPECT_TRUE(*db->named(cid_of(2)));
+  EXPECT_FALSE(*db->named(cid_of(3)));
+  ASSERT_TRUE(del("b"));
+  EXPECT_FALSE(*db->named(cid_of(2)));
 }
 
 TEST(RamStore, BudgetRefusesAndRemovingFrees) {

@@ -1,5 +1,7 @@
 #include "storage_fixture.hpp"
 
+#include <algorithm>
+#include <set>
 #include <thread>
 
 namespace {
@@ -160,6 +162,39 @@ TYPED_TEST(Backend, PinnedObjectsStay) {
   EXPECT_EQ(unpin(db, c).error().code, ec::not_found);
   EXPECT_TRUE(del(db, c));
   EXPECT_EQ(pin(db, c).error().code, ec::not_found);
+}
+
+TYPED_TEST(Backend, ListsPinnedObjectsInPages) {
+  auto& db = *this->db;
+  EXPECT_TRUE(db.pins({}, 10)->items.empty());
+  std::set<core::cid> pinned;
+  for (std::uint64_t i = 0; i < 7; ++i) {
+    auto c = put(db, noise(10 + i, i))->cid;
+    if (i == 3)
+      continue;
+    ASSERT_TRUE(pin(db, c));
+    pinned.insert(c);
+  }
+  ASSERT_TRUE(pin(db, *pinned.begin())) << "a second pin is no second item";
+  std::vector<core::cid> seen;
+  for (std::optional<core::cid> at;;) {
+    auto page = db.pins(at, 2);
+    ASSERT_TRUE(page);
+    EXPECT_LE(page->items.size(), 2u);
+    for (const auto& o : page->items) {
+      seen.push_back(o.cid);
+      EXPECT_EQ(o.pins, o.cid == *pinned.begin() ? 2u : 1u);
+    }
+    if (!page->next)
+      break;
+    at = page->next;
+  }
+  EXPECT_TRUE(std::ranges::equal(seen, pinned));
+  for (const auto& c : pinned)
+    ASSERT_TRUE(unpin(db, c));
+  EXPECT_EQ(db.pins({}, 10)->items.size(), 1u) << "one was pinned twice";
+  ASSERT_TRUE(unpin(db, *pinned.begin()));
+  EXPECT_TRUE(db.pins({}, 10)->items.empty());
 }
 
 TYPED_TEST(Backend, RefusesAboveTheQuotaAndFreesWithTheUpload) {

@@ -41,6 +41,8 @@ struct LmdbBackend : ::testing::Test {
     o.path = options.path;
     o.map_bytes = options.map_bytes;
     o.tables = layout::table_names();
+    o.format = layout::format;
+    o.min_reader = layout::min_reader;
     auto env = store::environment::open(std::move(o));
     ASSERT_TRUE(env) << env.error().message;
     store::writer log{**env};
@@ -177,6 +179,75 @@ TEST_F(LmdbBackend, AQuarantinedObjectIsReplacedByTheNextPut) {
   EXPECT_EQ(db->stats().objects, 1u);
   EXPECT_TRUE(eventually([&] { return db->stats().reserved == 0; }));
   EXPECT_TRUE(collected(8 * b3::group_bytes)) << "only the new chunks are left";
+}
+
+TEST_F(LmdbBackend, EveryByteOfARecordIsGuarded) {
+  auto data = noise(2 * b3::group_bytes, 1);
+  auto c = put(*db, data)->cid;
+  ASSERT_TRUE(put(*db, data, tenant_of(2)));
+  std::size_t size = 0;
+  close();
+  tamper([&](store::transaction& t) -> result<void> {
+    size = t.get(layout::objects, c.view())->size();
+    return {};
+  });
+  for (std::size_t at = 0; at < size; ++at) {
+    tamper([&](store::transaction& t) { return flip(t, layout::objects, c.view(), at); });
+    open();
+    EXPECT_EQ(db->head(c).error().code, ec::bad_digest) << at;
+    EXPECT_EQ(db->read(c, 0, 1).error().code, ec::bad_digest) << at;
+    EXPECT_EQ(del(*db, c).error().code, ec::bad_digest) << at;
+    EXPECT_EQ(pin(*db, c).error().code, ec::bad_digest) << at;
+    close();
+    tamper([&](store::transaction& t) { return flip(t, layout::objects, c.view(), at); });
+  }
+  open();
+  EXPECT_EQ(db->head(c)->size, data.size()) << "flipped back";
+}
+
+TEST_F(LmdbBackend, ADamagedRecordIsReplacedByTheNextPut) {
+  auto data = noise(2 * b3::group_bytes, 1);
+  auto c = put(*db, data)->cid;
+  ASSERT_TRUE(put(*db, data, tenant_of(2)));
+  auto bytes = db->stats().bytes;
+  close();
+  tamper([&](store::transaction& t) { return flip(t, layout::objects, c.view(), 9); });
+  open();
+  ASSERT_TRUE(put(*db, data)->existed);
+  EXPECT_EQ(db->head(c)->holders, 2u) << "counted anew";
+  EXPECT_TRUE(*get(*db, c, 0, data.size()) == data);
+  EXPECT_EQ(db->stats().bytes, bytes);
+  EXPECT_EQ(db->stats().objects, 1u);
+  EXPECT_TRUE(del(*db, c));
+  EXPECT_TRUE(del(*db, c, tenant_of(2)));
+  EXPECT_EQ(db->stats().bytes, 0u);
+}
+
+TEST_F(LmdbBackend, BringsAFileOfFormat1UpToDate) {
+  std::vector<core::cid> all;
+  for (std::uint64_t i = 0; i < 20; ++i)
+    all.push_back(put(*db, noise(100 + i, i))->cid);
+  ASSERT_TRUE(pin(*db, all[3]));
+  close();
+  // What format 1 would have written: no check, no table of pins.
+  tamper([&](store::transaction& t) -> result<void> {
+    for (const auto& c : all) {
+      auto v = *t.get(layout::objects, c.view());
+      byte_vector old(v.begin(), v.end() - 8);
+      if (auto ok = t.put(layout::objects, c.view(), old); !ok)
+        return ok;
+    }
+    if (auto ok = t.del(layout::pins, all[3].view()); !ok)
+      return ok;
+    return t.put(store::table{7}, store::key{}.add(std::string_view{"format"}),
+                 store::key::of(std::uint32_t{1}));
+  });
+  open();
+  for (const auto& c : all)
+    EXPECT_EQ(db->head(c)->pins, c == all[3] ? 1u : 0u);
+  ASSERT_EQ(db->pins({}, 10)->items.size(), 1u);
+  EXPECT_TRUE(fs::exists(options.path + "/before-1/data.mdb")) << "the old data";
+  EXPECT_TRUE(del(*db, all[0]));
 }
 
 TEST_F(LmdbBackend, ALostChunkOrNodePageIsDamage) {

@@ -65,6 +65,9 @@ struct slow_backend final : backend {
   void unpin(const core::cid& c, outcome<object_info> then) override {
     kept->unpin(c, std::move(then));
   }
+  result<object_page> pins(const std::optional<core::cid>& after, std::size_t n) override {
+    return kept->pins(after, n);
+  }
   void maintain() override { ++maintained; }
   backend_load load() const noexcept override {
     auto out = kept->load();

@@ -1,0 +1,84 @@
+#include "commands.hpp"
+#include "core/json.hpp"
+#include "output.hpp"
+
+namespace ron::cli {
+
+using core::json;
+
+namespace {
+
+/// Calls `operation` for each id, over one connection; the worst outcome is the exit code.
+/// `row` turns an answer into cells.
+template <class Row>
+exit_code for_each(const arguments& args, const target& t, format how, const std::string& verb,
+                   const std::string& operation, std::vector<std::string> head, Row row) {
+  auto client = connect(t);
+  if (!client)
+    return report(verb, client.error());
+  auto worst = exit_ok;
+  json all = json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& id : args.positional) {
+    auto answer = client->call(operation, {{"cid", id}});
+    if (!answer) {
+      worst = std::max(worst, report(verb + ' ' + id, answer.error()));
+      continue;
+    }
+    rows.push_back(row(id, *answer));
+    all.push_back(answer->is_object() && !answer->empty() ? *answer : json{{"cid", id}});
+  }
+  if (how == format::json)
+    print_json(all);
+  else if (!rows.empty() && !head.empty())
+    print_table(head, rows);
+  return worst;
+}
+
+std::vector<std::string> pin_row(const std::string& id, const json& answer) {
+  return {id, human_bytes(answer.at("size").get<std::uint64_t>()),
+          core::dump_json(answer.at("pins"))};
+}
+
+} // namespace
+
+exit_code run_rm(const arguments& args, const target& t, format how) {
+  return for_each(args, t, how, "rm", "o.del", {},
+                  [](const std::string& id, const json&) { return std::vector{id}; });
+}
+
+exit_code run_pin(const arguments& args, const target& t, format how) {
+  return for_each(args, t, how, "pin", "o.pin", {"ID", "SIZE", "PINS"}, pin_row);
+}
+
+exit_code run_unpin(const arguments& args, const target& t, format how) {
+  return for_each(args, t, how, "unpin", "o.unpin", {"ID", "SIZE", "PINS"}, pin_row);
+}
+
+exit_code run_pins(const arguments&, const target& t, format how) {
+  auto client = connect(t);
+  if (!client)
+    return report("pins", client.error());
+  json all = json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (json call = json::object();;) {
+    auto page = client->call("o.pins", call);
+    if (!page)
+      return report("pins", page.error());
+    for (const auto& item : page->at("items")) {
+      rows.push_back(pin_row(item.at("cid").get<std::string>(), item));
+      all.push_back(item);
+    }
+    const auto& next = page->at("next_cursor");
+    if (!next.is_string())
+      break;
+    call["cursor"] = next;
+  }
+  if (how == format::json)
+    print_json({{"items", all}});
+  else
+    print_table({"ID", "SIZE", "PINS"}, rows);
+  return exit_ok;
+}
+
+} // namespace ron::cli

@@ -58,7 +58,7 @@ core::result<coding> parse_coding(std::string_view value) {
 inflate_guard::inflate_guard(coding c, const inflate_limits& limits) : coding_(c), limits_(limits) {
   if (c == coding::identity)
     return;
-  state_ = std::make_unique<state>();
+  state_ = std::make_unique_for_overwrite<state>(); // the step's buffer stays as it is
   if (c == coding::zstd) {
     state_->d = ZSTD_createDStream();
     if (state_->d)
@@ -69,6 +69,12 @@ inflate_guard::inflate_guard(coding c, const inflate_limits& limits) : coding_(c
 }
 
 inflate_guard::~inflate_guard() = default;
+
+std::size_t inflate_guard::room() const noexcept {
+  const auto most = std::min({limits_.body_max, limits_.bytes_max, in_ * limits_.ratio_max});
+  const auto left = most > out_ ? most - out_ : 0;
+  return left < step_bytes ? static_cast<std::size_t>(left) + 1 : step_bytes;
+}
 
 core::result<void> inflate_guard::count(std::size_t produced) {
   out_ += produced;
@@ -109,11 +115,12 @@ core::result<void> inflate_guard::feed_zlib(core::byte_view in, std::string& out
     if (ended_)
       return damaged();
     z.next_out = buffer.data();
-    z.avail_out = static_cast<uInt>(buffer.size());
+    const auto room_now = room();
+    z.avail_out = static_cast<uInt>(room_now);
     const int r = inflate(&z, Z_NO_FLUSH);
     if (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR)
       return damaged();
-    const auto produced = buffer.size() - z.avail_out;
+    const auto produced = room_now - z.avail_out;
     if (auto ok = count(produced); !ok)
       return ok;
     out.append(reinterpret_cast<const char*>(buffer.data()), produced);
@@ -131,7 +138,7 @@ core::result<void> inflate_guard::feed_zstd(core::byte_view in, std::string& out
   for (bool full = false; source.pos < source.size || full;) {
     if (ended_)
       return damaged();
-    ZSTD_outBuffer sink{state_->buffer.data(), state_->buffer.size(), 0};
+    ZSTD_outBuffer sink{state_->buffer.data(), room(), 0};
     const auto left = ZSTD_decompressStream(state_->d, &sink, &source);
     if (ZSTD_isError(left))
       return damaged();

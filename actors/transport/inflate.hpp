@@ -25,8 +25,9 @@ struct inflate_limits {
 /// Error: unsupported_coding for an unknown one and for more than one.
 core::result<coding> parse_coding(std::string_view content_encoding);
 
-/// Inflates a body as it arrives and stops at the first limit, so that a bomb costs no more
-/// memory than its cap and a 64 KiB step. The window of zstd is bounded to 8 MiB. One thread.
+/// Inflates a body as it arrives, in steps of at most 64 KiB, and stops at the first byte past a
+/// limit: a bomb costs no more work and memory than its cap. The window of zstd is bounded to
+/// 8 MiB. One thread.
 class inflate_guard {
 public:
   inflate_guard(coding c, const inflate_limits& limits);
@@ -42,6 +43,8 @@ public:
 
 private:
   struct state;
+  /// What the next step may produce: up to one byte more than what is allowed, to see it passed.
+  std::size_t room() const noexcept;
   core::result<void> count(std::size_t produced);
   core::result<void> feed_zlib(core::byte_view in, std::string& out);
   core::result<void> feed_zstd(core::byte_view in, std::string& out);

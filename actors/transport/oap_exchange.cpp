@@ -2,6 +2,7 @@
 
 #include "core/json.hpp"
 #include "oap/frame.hpp"
+#include "transport/oap_inflate.hpp"
 
 #include <algorithm>
 
@@ -34,21 +35,41 @@ void oap_exchange::read_body(body_handler then) {
   hand_out_body();
 }
 
-void oap_exchange::body(core::bytes data, bool last) {
-  if (data.empty() && !last)
+void oap_exchange::body(body_frame f) {
+  if (f.data.empty() && f.raw_len == 0 && !f.last)
     return;
-  body_.push_back({std::move(data), last});
+  body_.push_back(std::move(f));
   hand_out_body();
 }
 
 void oap_exchange::hand_out_body() {
   if (!wants_body_ || body_.empty())
     return;
-  auto piece = std::move(body_.front());
-  body_.pop_front();
-  if (!piece.data.empty())
-    emit(self_, send_consumed{1});
+  auto& f = body_.front();
+  if (f.raw_len != 0 && !inflate(f))
+    return;
+  body_chunk piece{f.data, f.last};
+  if (f.inflated && f.data.size() > core::limits::chunk_bytes) {
+    piece = {f.data.slice(0, core::limits::chunk_bytes)};
+    f.data = f.data.slice(core::limits::chunk_bytes);
+  } else {
+    body_.pop_front();
+    if (!piece.data.empty())
+      emit(self_, send_consumed{1});
+  }
   std::exchange(wants_body_, nullptr)(std::move(piece));
+}
+
+/// False if the frame is not what it says: then the stream is over, and so may this exchange be.
+bool oap_exchange::inflate(body_frame& f) {
+  auto raw = inflate_frame(f.data.view(), f.raw_len, limits().inflate);
+  if (!raw) {
+    emit(self_, send_breach{raw.error()});
+    cancel();
+    return false;
+  }
+  f = {.data = std::move(*raw), .inflated = true, .last = f.last};
+  return true;
 }
 
 // -- answer ------------------------------------------------------------------------

@@ -45,30 +45,31 @@ void oap_exchange::body(body_frame f) {
 void oap_exchange::hand_out_body() {
   if (!wants_body_ || body_.empty())
     return;
-  auto& f = body_.front();
-  if (f.raw_len != 0 && !inflate(f))
+  if (body_.front().raw_len != 0 && !inflate_front())
     return;
-  body_chunk piece{f.data, f.last};
-  if (f.inflated && f.data.size() > core::limits::chunk_bytes) {
-    piece = {f.data.slice(0, core::limits::chunk_bytes)};
-    f.data = f.data.slice(core::limits::chunk_bytes);
-  } else {
-    body_.pop_front();
-    if (!piece.data.empty())
-      emit(self_, send_consumed{1});
-  }
-  std::exchange(wants_body_, nullptr)(std::move(piece));
+  auto f = std::move(body_.front());
+  body_.pop_front();
+  if (!f.data.empty() && !f.piece)
+    emit(self_, send_consumed{1});
+  std::exchange(wants_body_, nullptr)(body_chunk{std::move(f.data), f.last});
 }
 
 /// False if the frame is not what it says: then the stream is over, and so may this exchange be.
-bool oap_exchange::inflate(body_frame& f) {
-  auto raw = inflate_frame(f.data.view(), f.raw_len, limits().inflate);
+bool oap_exchange::inflate_front() {
+  const auto packed = std::move(body_.front());
+  body_.pop_front();
+  auto raw = inflate_frame(packed.data.view(), packed.raw_len, limits().inflate);
   if (!raw) {
     emit(self_, send_breach{raw.error()});
     cancel();
     return false;
   }
-  f = {.data = std::move(*raw), .inflated = true, .last = f.last};
+  bool more = false;
+  while (!raw->empty()) {
+    body_.push_front({.data = std::move(raw->back()), .piece = more});
+    raw->pop_back();
+    more = true;
+  }
   return true;
 }
 

@@ -11,8 +11,8 @@ namespace ron::transport {
 struct body_frame {
   core::bytes data{};
   std::uint32_t raw_len = 0; ///< non-zero: `data` is zstd of exactly this size
-  bool inflated = false;     ///< `data` is what was inflated and not handed out yet
   bool last = false;         ///< nothing follows
+  bool piece = false;        ///< more pieces of the same frame follow
 };
 
 /// One request on an OAP stream. Owned by the operation that serves it; its stream knows it weakly
@@ -55,14 +55,14 @@ public:
 private:
   const oap_settings& limits() const noexcept;
   void hand_out_body();
-  bool inflate(body_frame& f);
+  bool inflate_front();
   void over(std::uint16_t status, core::ec why);
 
   oap_stream_self self_;
   call call_;
   admission admitted_;
   const bool reply_objects_;
-  std::deque<body_frame> body_;       ///< bounded by the window we granted
+  std::deque<body_frame> body_;       ///< bounded by our window; one of it inflated
   body_handler wants_body_;
   core::instant body_since_{};        ///< since when a piece is waited for
   room_handler wants_room_;

@@ -25,8 +25,15 @@ std::optional<std::string> inflated(std::string_view packed, std::size_t raw_len
   auto raw = transport::inflate_frame(
       {reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()},
       static_cast<std::uint32_t>(raw_len), limits);
-  if (raw)
-    return std::string{raw->text()};
+  if (raw) {
+    std::string all;
+    for (const auto& piece : *raw) {
+      EXPECT_TRUE(piece.size() == core::limits::chunk_bytes || &piece == &raw->back());
+      EXPECT_FALSE(piece.empty());
+      all += piece.text();
+    }
+    return all;
+  }
   EXPECT_EQ(raw.error(), oap::reason::inflate_bound);
   return std::nullopt;
 }

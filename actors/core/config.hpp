@@ -71,6 +71,7 @@ struct oap_section {
   std::uint32_t ack_window = 0;
   std::uint32_t max_inflight = 0;
   std::uint64_t receive_budget = 0; ///< bytes a connection
+  bool compression = false;         ///< COMP (zstd) is offered in HELLO
 };
 
 struct transport_section {

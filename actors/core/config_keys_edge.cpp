@@ -224,6 +224,13 @@ constexpr key_info keys[] = {
    .help = "Bytes granted to the peer of a connection and not consumed yet.",
    .example = "16MiB",
    .bind = at<&nc::oap, &oap_section::receive_budget>},
+  {.name = "oap.compression",
+   .rule = {kind::boolean},
+   .micro = "false",
+   .reloadable = true,
+   .help = "Take frames that are compressed with zstd, within the bounds of [inflate].",
+   .example = "true",
+   .bind = at<&nc::oap, &oap_section::compression>},
   // -- transport
   {.name = "transport.connections-max",
    .rule = {kind::integer, 1, 1000000},

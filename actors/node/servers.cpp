@@ -131,6 +131,10 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   s.session.receive_budget = c.oap.receive_budget;
   s.session.ua = "ron-node";
   s.session.features = {"x1"};
+  if (c.oap.compression)
+    s.session.features.emplace_back("zstd");
+  s.inflate.ratio_max = c.inflate.ratio_max;
+  s.inflate.bytes_max = c.inflate.bytes_max;
   s.session.transports = {"tcp+tls"};
   s.line.handshake_timeout = c.transport.handshake_timeout;
   s.line.read_timeout = c.transport.read_timeout;

@@ -35,7 +35,8 @@ struct session_settings {
   std::size_t output_bytes_max = 262'144;
   bool alpn = true;                 ///< `oap/1` was negotiated below: x1 holds from the first byte
   std::string ua = "ron";
-  std::vector<std::string> features{"x1", "zstd"};
+  /// With "zstd" the owner promises to inflate what comes with `data::raw_len`.
+  std::vector<std::string> features{"x1"};
   std::vector<std::string> transports{};
   std::string pq{};                   ///< JSON text, opaque; empty = not said
 };

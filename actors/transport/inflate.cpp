@@ -4,7 +4,6 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 namespace ron::transport {
@@ -28,13 +27,16 @@ auto damaged() {
   return fail(ec::bad_request, "the compressed body is damaged");
 }
 
+uInt clipped(std::size_t n) {
+  return static_cast<uInt>(std::min<std::size_t>(n, std::numeric_limits<uInt>::max()));
+}
+
 } // namespace
 
 struct inflate_guard::state {
   z_stream z{};
   bool has_z = false;
   ZSTD_DStream* d = nullptr;
-  std::array<std::uint8_t, step_bytes> buffer;
 
   ~state() {
     if (has_z)
@@ -70,6 +72,12 @@ inflate_guard::inflate_guard(coding c, const inflate_limits& limits) : coding_(c
 
 inflate_guard::~inflate_guard() = default;
 
+std::size_t inflate_guard::room() const noexcept {
+  const auto most = std::min({limits_.body_max, limits_.bytes_max, in_ * limits_.ratio_max});
+  const auto left = most > out_ ? most - out_ : 0;
+  return left < step_bytes ? static_cast<std::size_t>(left) + 1 : step_bytes;
+}
+
 core::result<void> inflate_guard::count(std::size_t produced) {
   out_ += produced;
   if (out_ > limits_.body_max)
@@ -87,61 +95,77 @@ core::result<void> inflate_guard::count(std::size_t produced) {
 }
 
 core::result<void> inflate_guard::feed(core::byte_view in, std::string& out) {
-  in_ += in.size();
-  if (coding_ != coding::identity)
-    return coding_ == coding::zstd ? feed_zstd(in, out) : feed_zlib(in, out);
-  if (auto r = count(in.size()); !r)
-    return r;
-  out.append(reinterpret_cast<const char*>(in.data()), in.size());
-  return {};
+  if (coding_ == coding::identity) {
+    if (auto ok = count(in.size()); !ok)
+      return ok;
+    out.append(reinterpret_cast<const char*>(in.data()), in.size());
+    return {};
+  }
+  give(in);
+  if (!buffer_)
+    buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(step_bytes);
+  for (;;) {
+    auto n = next({buffer_.get(), step_bytes});
+    if (!n)
+      return std::unexpected{std::move(n.error())};
+    if (*n == 0)
+      return {};
+    out.append(reinterpret_cast<const char*>(buffer_.get()), *n);
+  }
 }
 
-core::result<void> inflate_guard::feed_zlib(core::byte_view in, std::string& out) {
+void inflate_guard::give(core::byte_view in) noexcept {
+  in_ += in.size();
+  rest_ = in;
+}
+
+core::result<std::size_t> inflate_guard::next(std::span<std::uint8_t> out) {
+  while (!rest_.empty() || full_) {
+    if (ended_)
+      return damaged();
+    const auto place = out.first(std::min(out.size(), room()));
+    auto n = coding_ == coding::zstd ? step_zstd(place) : step_zlib(place);
+    if (!n)
+      return n;
+    if (auto ok = count(*n); !ok)
+      return std::unexpected{std::move(ok.error())};
+    if (*n != 0)
+      return n;
+  }
+  return std::size_t{0};
+}
+
+core::result<std::size_t> inflate_guard::step_zlib(std::span<std::uint8_t> out) {
   if (!state_->has_z)
     return fail(ec::busy, "no memory to inflate the body");
   auto& z = state_->z;
-  auto& buffer = state_->buffer;
   // zlib's older interface wants a mutable pointer but never writes through it.
-  z.next_in = const_cast<Bytef*>(in.data());
-  z.avail_in =
-      static_cast<uInt>(std::min<std::size_t>(in.size(), std::numeric_limits<uInt>::max()));
-  while (z.avail_in > 0 || (!ended_ && z.avail_out == 0)) {
-    if (ended_)
-      return damaged();
-    z.next_out = buffer.data();
-    z.avail_out = static_cast<uInt>(buffer.size());
-    const int r = inflate(&z, Z_NO_FLUSH);
-    if (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR)
-      return damaged();
-    const auto produced = buffer.size() - z.avail_out;
-    if (auto ok = count(produced); !ok)
-      return ok;
-    out.append(reinterpret_cast<const char*>(buffer.data()), produced);
-    ended_ = r == Z_STREAM_END;
-    if (r == Z_BUF_ERROR && produced == 0)
-      break;
-  }
-  return {};
+  z.next_in = const_cast<Bytef*>(rest_.data());
+  z.avail_in = clipped(rest_.size());
+  z.next_out = out.data();
+  z.avail_out = clipped(out.size());
+  const int r = inflate(&z, Z_NO_FLUSH);
+  const bool stuck = r == Z_BUF_ERROR && z.avail_in != 0;
+  if (stuck || (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR))
+    return damaged();
+  rest_ = rest_.last(rest_.size() - static_cast<std::size_t>(z.next_in - rest_.data()));
+  ended_ = r == Z_STREAM_END;
+  full_ = !ended_ && z.avail_out == 0;
+  return out.size() - z.avail_out;
 }
 
-core::result<void> inflate_guard::feed_zstd(core::byte_view in, std::string& out) {
+core::result<std::size_t> inflate_guard::step_zstd(std::span<std::uint8_t> out) {
   if (!state_->d)
     return fail(ec::busy, "no memory to inflate the body");
-  ZSTD_inBuffer source{in.data(), in.size(), 0};
-  for (bool full = false; source.pos < source.size || full;) {
-    if (ended_)
-      return damaged();
-    ZSTD_outBuffer sink{state_->buffer.data(), state_->buffer.size(), 0};
-    const auto left = ZSTD_decompressStream(state_->d, &sink, &source);
-    if (ZSTD_isError(left))
-      return damaged();
-    if (auto ok = count(sink.pos); !ok)
-      return ok;
-    out.append(reinterpret_cast<const char*>(state_->buffer.data()), sink.pos);
-    ended_ = left == 0;
-    full = !ended_ && sink.pos == sink.size;
-  }
-  return {};
+  ZSTD_inBuffer source{rest_.data(), rest_.size(), 0};
+  ZSTD_outBuffer sink{out.data(), out.size(), 0};
+  const auto left = ZSTD_decompressStream(state_->d, &sink, &source);
+  if (ZSTD_isError(left))
+    return damaged();
+  rest_ = rest_.subspan(source.pos);
+  ended_ = left == 0;
+  full_ = !ended_ && sink.pos == sink.size;
+  return sink.pos;
 }
 
 core::result<void> inflate_guard::finish() {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,8 +26,9 @@ struct inflate_limits {
 /// Error: unsupported_coding for an unknown one and for more than one.
 core::result<coding> parse_coding(std::string_view content_encoding);
 
-/// Inflates a body as it arrives and stops at the first limit, so that a bomb costs no more
-/// memory than its cap and a 64 KiB step. The window of zstd is bounded to 8 MiB. One thread.
+/// Inflates a body as it arrives, in steps of at most 64 KiB, and stops at the first byte past a
+/// limit: a bomb costs no more work and memory than its cap. The window of zstd is bounded to
+/// 8 MiB. One thread.
 class inflate_guard {
 public:
   inflate_guard(coding c, const inflate_limits& limits);
@@ -37,21 +39,31 @@ public:
   /// Appends what `in` inflates to. Errors: ratio_cap, decompress_cap, body_cap (whichever is
   /// passed first), bad_request for damaged data or bytes after its end. Final after an error.
   core::result<void> feed(core::byte_view in, std::string& out);
+  /// The same without a buffer between, not for identity: `give` lends the input, which has to stay
+  /// where it is, and `next` puts some of what comes out into `out`, which is not empty, until it
+  /// gives 0. Errors of `next`: those of `feed`.
+  void give(core::byte_view in) noexcept;
+  core::result<std::size_t> next(std::span<std::uint8_t> out);
   /// The input is complete. Error: bad_request when it is cut short.
   core::result<void> finish();
 
 private:
   struct state;
+  /// What the next step may produce: up to one byte more than what is allowed, to see it passed.
+  std::size_t room() const noexcept;
   core::result<void> count(std::size_t produced);
-  core::result<void> feed_zlib(core::byte_view in, std::string& out);
-  core::result<void> feed_zstd(core::byte_view in, std::string& out);
+  core::result<std::size_t> step_zlib(std::span<std::uint8_t> out);
+  core::result<std::size_t> step_zstd(std::span<std::uint8_t> out);
 
   coding coding_;
   inflate_limits limits_;
   std::uint64_t in_ = 0;
   std::uint64_t out_ = 0;
+  core::byte_view rest_;  ///< of the input
+  bool full_ = false;     ///< the last step filled its room: there may be more without input
   bool ended_ = false;
   std::unique_ptr<state> state_;
+  std::unique_ptr<std::uint8_t[]> buffer_; ///< of `feed`
 };
 
 } // namespace ron::transport

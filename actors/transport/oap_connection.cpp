@@ -154,7 +154,7 @@ void oap_connection::from_stream(stream_output& out) {
   if (s == slots_.end() || !session_)
     return; // the stream is over; nobody waits for this
   for (auto& item : out.items) {
-    if (std::holds_alternative<send_error>(item))
+    if (std::holds_alternative<send_error>(item) || std::holds_alternative<send_breach>(item))
       s->second.pending.clear(); // an ERROR does not wait behind what it makes void
     s->second.pending.push_back(std::move(item));
   }
@@ -185,6 +185,8 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
       session_->end(corr, last->status);
     } else if (auto* bad = std::get_if<send_error>(&item)) {
       session_->fail(corr, bad->why);
+    } else if (auto* broken = std::get_if<send_breach>(&item)) {
+      session_->breach(corr, broken->why);
     } else if (auto* n = std::get_if<send_consumed>(&item)) {
       session_->consumed(corr, n->frames);
     }

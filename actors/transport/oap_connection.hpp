@@ -54,7 +54,7 @@ private:
   /// The actor of a stream and what it said that is not with the session yet.
   struct slot {
     caf::actor actor;
-    std::deque<std::variant<send_chunk, send_end, send_error, send_consumed>> pending{};
+    std::deque<stream_item> pending{};
     std::optional<core::instant> blocked_since{}; ///< since when nothing of `pending` moves
   };
   struct idle_slot {

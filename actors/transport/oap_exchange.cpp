@@ -2,6 +2,7 @@
 
 #include "core/json.hpp"
 #include "oap/frame.hpp"
+#include "transport/oap_inflate.hpp"
 
 #include <algorithm>
 
@@ -34,21 +35,42 @@ void oap_exchange::read_body(body_handler then) {
   hand_out_body();
 }
 
-void oap_exchange::body(core::bytes data, bool last) {
-  if (data.empty() && !last)
+void oap_exchange::body(body_frame f) {
+  if (f.data.empty() && f.raw_len == 0 && !f.last)
     return;
-  body_.push_back({std::move(data), last});
+  body_.push_back(std::move(f));
   hand_out_body();
 }
 
 void oap_exchange::hand_out_body() {
   if (!wants_body_ || body_.empty())
     return;
-  auto piece = std::move(body_.front());
+  if (body_.front().raw_len != 0 && !inflate_front())
+    return;
+  auto f = std::move(body_.front());
   body_.pop_front();
-  if (!piece.data.empty())
+  if (!f.data.empty() && !f.piece)
     emit(self_, send_consumed{1});
-  std::exchange(wants_body_, nullptr)(std::move(piece));
+  std::exchange(wants_body_, nullptr)(body_chunk{std::move(f.data), f.last});
+}
+
+/// False if the frame is not what it says: then the stream is over, and so may this exchange be.
+bool oap_exchange::inflate_front() {
+  const auto packed = std::move(body_.front());
+  body_.pop_front();
+  auto raw = inflate_frame(packed.data.view(), packed.raw_len, limits().inflate);
+  if (!raw) {
+    emit(self_, send_breach{raw.error()});
+    cancel();
+    return false;
+  }
+  bool more = false;
+  while (!raw->empty()) {
+    body_.push_front({.data = std::move(raw->back()), .piece = more});
+    raw->pop_back();
+    more = true;
+  }
+  return true;
 }
 
 // -- answer ------------------------------------------------------------------------

@@ -7,6 +7,14 @@
 
 namespace ron::transport {
 
+/// What a frame of the opener adds to the body of its request.
+struct body_frame {
+  core::bytes data{};
+  std::uint32_t raw_len = 0; ///< non-zero: `data` is zstd of exactly this size
+  bool last = false;         ///< nothing follows
+  bool piece = false;        ///< more pieces of the same frame follow
+};
+
 /// One request on an OAP stream. Owned by the operation that serves it; its stream knows it weakly
 /// and cuts the tie (`detach`) when the stream is over. Lives on the stream's shard.
 class oap_exchange final : public exchange {
@@ -33,8 +41,9 @@ public:
 
   // -- for the stream ----------------------------------------------------------------
   void admitted(admission a) { admitted_ = std::move(a); }
-  /// A piece of the body arrived.
-  void body(core::bytes data, bool last);
+  /// A piece of the body arrived. It stays compressed until the operation asks for it, so that
+  /// credit bounds what waits here; one inflated frame (<= 8 MiB) at most is held.
+  void body(body_frame f);
   /// The connection took chunks: the operation may write on.
   void offer_room();
   /// The caller is gone: runs the cancel handler once; every later call does nothing.
@@ -46,13 +55,14 @@ public:
 private:
   const oap_settings& limits() const noexcept;
   void hand_out_body();
+  bool inflate_front();
   void over(std::uint16_t status, core::ec why);
 
   oap_stream_self self_;
   call call_;
   admission admitted_;
   const bool reply_objects_;
-  std::deque<body_chunk> body_;       ///< bounded by the window we granted
+  std::deque<body_frame> body_;       ///< bounded by our window; one of it inflated
   body_handler wants_body_;
   core::instant body_since_{};        ///< since when a piece is waited for
   room_handler wants_room_;

@@ -43,15 +43,21 @@ struct send_end {
 struct send_error {
   core::error why;
 };
+/// The stream's peer broke the protocol in a way that only the stream can see.
+struct send_breach {
+  oap::reason why = oap::reason::none; ///< of stream scope
+};
 /// The stream has dealt with frames that it was given.
 struct send_consumed {
   std::uint32_t frames = 1;
 };
 
+using stream_item = std::variant<send_chunk, send_end, send_error, send_breach, send_consumed>;
+
 /// Stream -> connection: what to send, in order.
 struct stream_output {
   oap::corr_t corr = 0;
-  std::vector<std::variant<send_chunk, send_end, send_error, send_consumed>> items;
+  std::vector<stream_item> items;
 };
 
 } // namespace ron::transport

@@ -3,6 +3,7 @@
 #include "core/actor/shard.hpp"
 #include "core/clock.hpp"
 #include "oap/session.hpp"
+#include "transport/inflate.hpp"
 #include "transport/link.hpp"
 #include "transport/metrics.hpp"
 #include "transport/oap_line.hpp"
@@ -25,6 +26,7 @@ namespace ron::transport {
 struct oap_settings {
   oap::session_settings session;
   oap_line_limits line;                             ///< of the connection itself
+  inflate_limits inflate;                           ///< of COMP; `body_max` is not used
   std::chrono::milliseconds body_timeout{10'000};   ///< between two pieces of a request body
   std::chrono::milliseconds request_timeout{5'000}; ///< to the first byte of an answer
   std::chrono::milliseconds wait_max{35'000};       ///< of a long poll

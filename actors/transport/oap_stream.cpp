@@ -51,7 +51,7 @@ void on(oap_stream_self self, oap::opened& e) {
   st.current = x;
   st.service->requests().in_flight.add(op->label);
   if (e.half_closed)
-    x->body({}, true);
+    x->body({.last = true});
   arm(self, deadline);
   st.service->gate().admit(x->request(), [x, op](core::result<admission> a) {
     if (!a)
@@ -64,15 +64,15 @@ void on(oap_stream_self self, oap::opened& e) {
 void on(oap_stream_self self, oap::data& e) {
   auto& st = self->state;
   auto x = st.current.lock();
-  if (x && !st.answered && !e.bytes.empty())
-    x->body(std::move(e.bytes), false);
+  if (x && !st.answered && (!e.bytes.empty() || e.raw_len != 0))
+    x->body({.data = std::move(e.bytes), .raw_len = e.raw_len});
   else
     emit(self, send_consumed{1}); // nobody wants it any more
 }
 
 void on(oap_stream_self self, oap::ended&) {
   if (auto x = self->state.current.lock())
-    x->body({}, true);
+    x->body({.last = true});
 }
 
 void on(oap_stream_self self, oap::stream_error&) {

@@ -1,4 +1,5 @@
-ron_program(oap_count SOURCES gate/oap_count.cpp LIBS ron_oap)
+ron_program(oap_count SOURCES gate/oap_count.cpp allocations.cpp LIBS ron_oap)
+target_include_directories(oap_count PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 # The gate by instruction counts: `./dev bench gate`, and part of `./dev test --full`. Baselines are those of
 # the preset `release`.
 if(CMAKE_CXX_FLAGS MATCHES "-O2")

@@ -1,3 +1,4 @@
+#include "allocations.hpp"
 #include "oap/reader.hpp"
 #include "oap/session.hpp"
 #include "oap/writer.hpp"
@@ -6,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,27 +17,6 @@
 ///
 ///   oap_count               names the cases
 ///   oap_count CASE          does it and prints {"operations": ..., "allocations": ...}
-
-namespace {
-
-std::uint64_t allocations = 0;
-
-} // namespace
-
-// gcc takes the pair below for mismatched where it is inlined.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-void* operator new(std::size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n))
-    return p;
-  throw std::bad_alloc{};
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
 
 namespace {
 
@@ -200,11 +179,11 @@ int main(int argc, char** argv) {
     if (c.name != argv[1])
       continue;
     auto k = data_frames(c.size, c.count);
-    auto before = allocations;
+    auto before = bench::allocations();
     ron_counted(c.run, k);
     std::printf("{\"operations\": %llu, \"allocations\": %llu, \"sum\": %llu}\n",
                 static_cast<unsigned long long>(k.operations),
-                static_cast<unsigned long long>(allocations - before),
+                static_cast<unsigned long long>(bench::allocations() - before),
                 static_cast<unsigned long long>(k.sum));
     return 0;
   }

@@ -11,7 +11,7 @@
 #   libmacaroons    ron::dep_macaroons                    capabilities
 #   libidn2         ron::dep_idn2                         names
 #   libunistring    ron::dep_unistring                    names
-#   zstd, zlib      ron::dep_zstd ron::dep_zlib           oap, transport
+#   zstd, zlib      ron::dep_zstd ron::dep_zlib           transport
 #   FTXUI           ron::dep_ftxui                        ronctl top
 #   GoogleTest      GTest::gtest_main GTest::gmock        ron_test() adds them
 #   benchmark       benchmark::benchmark_main             ron_bench() adds it

@@ -35,13 +35,14 @@ def start(corr, name, args=None, *, cap=b"", window=64, end=True, objects=False,
     return frame(REQ | START | (END if end else 0), X, app, corr, cap, block + name + args)
 
 
-def data(corr, seq, content=b"", *, end=False, obj=None, total=None, flags=REQ, app=1):
-    """DATA, or with `end` END: `seq` is then the last one, with content the next."""
+def data(corr, seq, content=b"", *, end=False, obj=None, total=None, flags=REQ, app=1, raw_len=0):
+    """DATA, or with `end` END: `seq` is then the last one, with content the next. COMP with `raw_len`."""
     parts = (1 if obj is not None else 0) | (2 if total is not None else 0)
     block = struct.pack(">BBHIQ", parts, 16 + (32 if obj is not None else 0)
-                        + (8 if total is not None else 0), 0, 0, seq)
+                        + (8 if total is not None else 0), 0, raw_len, seq)
     block += (obj or b"") + (struct.pack(">Q", total) if total is not None else b"")
-    return frame(flags | (END if end else 0), X, app, corr, body=block + content)
+    flags |= (END if end else 0) | (COMP if raw_len else 0)
+    return frame(flags, X, app, corr, body=block + content)
 
 
 def ack(corr, up_to, window):

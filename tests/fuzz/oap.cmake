@@ -34,6 +34,11 @@ ron_fuzz(oap_session_fuzz
   LIBS ron_oap
   CORPUS corpus/oap_session
 )
-foreach(target oap_model_fuzz oap_hello_fuzz oap_stream_fuzz oap_session_fuzz)
+ron_fuzz(oap_inflate_fuzz
+  SOURCES oap_inflate_fuzz.cpp
+  LIBS ron_transport ron::dep_zstd
+  CORPUS corpus/oap_inflate
+)
+foreach(target oap_inflate_fuzz oap_model_fuzz oap_hello_fuzz oap_stream_fuzz oap_session_fuzz)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
 endforeach()

@@ -1,5 +1,7 @@
 #include "transport/inflate.hpp"
 
+#include "support/zstd_text.hpp"
+
 #include <gtest/gtest.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -33,9 +35,7 @@ std::string pack(coding c, std::string_view text) {
     return pack_zlib(text, 15);
   if (c == coding::identity)
     return std::string{text};
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-  return out;
+  return test::zstd_frame(text);
 }
 
 core::result<std::string> unpack(coding c, std::string_view data, std::size_t step = 1 << 20,
@@ -54,17 +54,6 @@ core::result<std::string> unpack(coding c, std::string_view data, std::size_t st
   return out;
 }
 
-/// Text that packs to about a fifth.
-std::string plain(std::size_t n) {
-  std::string out;
-  std::uint32_t x = 1;
-  while (out.size() < n) {
-    x = x * 1664525 + 1013904223;
-    out += "word" + std::to_string(x >> 24) + ' ';
-  }
-  return out.substr(0, n);
-}
-
 constexpr coding codings[] = {coding::identity, coding::gzip, coding::deflate, coding::zstd};
 
 TEST(Inflate, ReadsEveryCodingAtEverySplit) {
@@ -75,7 +64,7 @@ TEST(Inflate, ReadsEveryCodingAtEverySplit) {
            {std::size_t{1}, std::size_t{7}, std::size_t{4096}, std::size_t{1} << 20}) {
         if (size > 1000 && step < 4096)
           continue;
-        auto text = plain(size);
+        auto text = test::packable_text(size);
         auto r = unpack(c, pack(c, text), step);
         ASSERT_TRUE(r) << int(c) << ' ' << size << ' ' << step << ' ' << r.error().message;
         EXPECT_EQ(*r, text);
@@ -112,7 +101,7 @@ TEST(Inflate, ABombIsRefusedAtTheRatio) {
 }
 
 TEST(Inflate, TheOutputIsCapped) {
-  auto text = plain(200'000);
+  auto text = test::packable_text(200'000);
   for (auto c : {coding::gzip, coding::deflate, coding::zstd}) {
     auto packed = pack(c, text);
     EXPECT_EQ(unpack(c, packed, 4096, {.bytes_max = 100'000}).error().code, ec::decompress_cap);
@@ -123,8 +112,25 @@ TEST(Inflate, TheOutputIsCapped) {
   EXPECT_TRUE(unpack(coding::identity, text, 4096, {.bytes_max = 1})) << "nothing inflates here";
 }
 
+TEST(Inflate, StopsAtTheFirstByteTooMany) {
+  std::string text(3u << 20, 'x');
+  for (auto c : {coding::gzip, coding::deflate, coding::zstd}) {
+    auto packed = pack(c, text);
+    for (std::size_t most : {std::size_t{1}, std::size_t{65'535}, std::size_t{65'536},
+                             std::size_t{65'537}, std::size_t{1} << 20}) {
+      inflate_guard g{c, {.ratio_max = 1u << 20, .body_max = most}};
+      std::string out;
+      auto r = g.feed({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()}, out);
+      ASSERT_FALSE(r) << int(c) << ' ' << most;
+      EXPECT_EQ(r.error().code, ec::body_cap);
+      EXPECT_LE(out.size(), most);
+    }
+    EXPECT_TRUE(unpack(c, packed, 1 << 20, {.ratio_max = 1u << 20, .body_max = text.size()}));
+  }
+}
+
 TEST(Inflate, DamageIsABadRequest) {
-  auto text = plain(50'000);
+  auto text = test::packable_text(50'000);
   for (auto c : {coding::gzip, coding::deflate, coding::zstd}) {
     auto packed = pack(c, text);
     EXPECT_EQ(unpack(c, packed.substr(0, packed.size() - 1)).error().code, ec::bad_request);
@@ -143,7 +149,7 @@ TEST(Inflate, AWindowLargerThanTheBoundIsRefused) {
   auto* context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 27);
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
-  auto text = plain(1000);
+  auto text = test::packable_text(1000);
   std::string packed(ZSTD_compressBound(text.size()), '\0');
   ZSTD_inBuffer in{text.data(), text.size(), 0};
   ZSTD_outBuffer out{packed.data(), packed.size(), 0};

@@ -184,6 +184,7 @@ public:
 private:
   static session_settings settings_of(const json& j) {
     session_settings s;
+    s.features = {"x1", "zstd"};
     s.alpn = j.value("alpn", true);
     s.max_frame = j.value("max_frame", s.max_frame);
     s.max_streams = j.value("max_streams", s.max_streams);

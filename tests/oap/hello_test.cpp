@@ -42,6 +42,29 @@ TEST(OapHello, RoundTrip) {
   EXPECT_EQ(got->pq, h.pq) << "opaque";
 }
 
+// The posture is for the transport: whatever it says, the same holds and the same is read.
+TEST(OapHello, PqPostureIsCarriedAndChangesNothing) {
+  hello ours{.max_frame = 1u << 20, .ack_window = 32, .features = {"x1", "zstd"}};
+  for (std::string_view pq : {R"({})", R"({"kex":1,"mode":0,"sig":1})", R"({"kex":9,"mode":2})",
+                              R"({"mode":"require"})", R"({"mode":null})",
+                              R"({"mode":18446744073709551615,"x":{"deep":[[],{"a":-1}]}})"}) {
+    auto h = parse(R"({"max_frame":100000,"features":["zstd"],"pq":)" + std::string{pq} + "}");
+    ASSERT_TRUE(h) << pq;
+    EXPECT_EQ(h->pq, pq);
+    auto without = *h;
+    without.pq.clear();
+    for (bool alpn : {false, true}) {
+      EXPECT_EQ(negotiate(ours, *h, alpn), negotiate(ours, without, alpn)) << pq;
+      ours.pq = pq;
+      EXPECT_EQ(negotiate(ours, *h, alpn), negotiate(ours, without, alpn)) << "nor does ours";
+      ours.pq.clear();
+    }
+    EXPECT_EQ(parse(build_hello(*h))->pq, pq) << "and goes on as it came";
+  }
+  for (std::string_view bad : {"1", R"("require")", "[]", "null", "true"})
+    EXPECT_FALSE(parse(R"({"pq":)" + std::string{bad} + "}")) << bad;
+}
+
 TEST(OapHello, UnknownKeysAndFeaturesAreIgnored) {
   EXPECT_TRUE(parse(R"({"future":{"a":[1,2]},"features":["q"],"pq":{"mode":99,"x":[]}})"));
 }

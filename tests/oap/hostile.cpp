@@ -67,6 +67,7 @@ public:
 private:
   static session_settings settings(std::uint8_t mode) {
     session_settings s;
+    s.features = {"x1", "zstd"};
     s.alpn = (mode & 2) == 0;
     s.max_streams = 64;
     if (mode & 4) {

@@ -431,7 +431,7 @@ TEST(OapReject, ObjForm) {
 }
 
 TEST(OapReject, InflateBound) {
-  harness h{role::acceptor, {}, R"({"features":["zstd"]})"};
+  harness h{role::acceptor, {.features = {"x1", "zstd"}}, R"({"features":["zstd"]})"};
   h.feed(start_frame_of(1));
   h.feed(data_frame_of(1, 1, "zz", {.flags = flag::comp, .raw_len = (8u << 20) + 1}));
   h.expect_stream_reject(1, reason::inflate_bound);
@@ -440,7 +440,7 @@ TEST(OapReject, InflateBound) {
 }
 
 TEST(OapReject, InflateBoundOnNoStreamEndsTheConnection) {
-  harness h{role::acceptor, {}, R"({"features":["zstd"]})"};
+  harness h{role::acceptor, {.features = {"x1", "zstd"}}, R"({"features":["zstd"]})"};
   h.feed(data_frame_of(1, 1, "zz", {.flags = flag::comp, .raw_len = (8u << 20) + 1}));
   h.expect_connection_reject(reason::inflate_bound);
 }

@@ -108,7 +108,7 @@ std::string told(const event& e) {
 
 // Everything a session made of `w`, cut into pieces of at most `piece` bytes.
 std::string outcome(role r, const wire& w, std::size_t piece, rng_t& rng) {
-  session s{r, {.max_frame = 1u << 20}};
+  session s{r, {.max_frame = 1u << 20, .features = {"x1", "zstd"}}};
   std::vector<core::bytes> out;
   s.take(out);
   if (r == role::dialer) {

@@ -33,7 +33,11 @@ TEST(OapSession, SaysHelloAtOnce) {
 
 TEST(OapSession, TheLesserOfBothSidesHolds) {
   session s{role::acceptor,
-            {.max_frame = 200'000, .max_streams = 100, .max_inflight = 128, .ack_window = 16}};
+            {.max_frame = 200'000,
+             .max_streams = 100,
+             .max_inflight = 128,
+             .ack_window = 16,
+             .features = {"x1", "zstd"}}};
   EXPECT_EQ(s.limits(), floors(true));
   s.on_bytes(to_bytes(hello_frame(
                true, R"({"max_frame":9999999999,"max_streams":70,"max_inflight":500,)"

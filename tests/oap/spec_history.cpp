@@ -22,7 +22,7 @@ struct known_hello {
   bool good;
   spec::hello_values says;
 };
-const std::array<known_hello, 8> hellos{{
+const std::array<known_hello, 11> hellos{{
     {"{}", true, {}},
     {R"({"features":["x1"],"ack_window":9})", true, {.ack_window = 9, .x1 = true}},
     {R"({"features":["x1","zstd","later"],"max_frame":1048576,"max_inflight":70,"ack_window":64})",
@@ -30,7 +30,12 @@ const std::array<known_hello, 8> hellos{{
      {.max_frame = 1'048'576, .max_inflight = 70, .ack_window = 64, .x1 = true, .zstd = true}},
     {R"({"ua":null,"versions":[1,2],"max_streams":65,"pq":{"mode":0,"kex":1,"sig":1},"new":{}})",
      true,
-     {.max_streams = 65}},
+     {.max_streams = 65, .pq = R"({"kex":1,"mode":0,"sig":1})"}},
+    {R"({"pq":{"mode":2,"kex":1,"sig":3}})", true, {.pq = R"({"kex":1,"mode":2,"sig":3})"}},
+    {R"({"features":["x1"],"pq":{"sig":"?","mode":99,"new":{"a":[1,null]}}})",
+     true,
+     {.x1 = true, .pq = R"({"mode":99,"new":{"a":[1,null]},"sig":"?"})"}},
+    {R"({"pq":3})", false, {}},
     {R"({"max_frame":66559})", false, {}},
     {R"({"versions":[2]})", false, {}},
     {R"({"ua":"a","ua":"a"})", false, {}},
@@ -65,7 +70,8 @@ std::string line_of(const event& e) {
   struct visitor {
     std::string operator()(const peer_hello& x) const {
       const auto& l = x.limits;
-      return line("hello", l.max_frame, l.max_inflight, l.max_streams, l.ack_window, l.x1, l.zstd);
+      return line("hello", l.max_frame, l.max_inflight, l.max_streams, l.ack_window, l.x1, l.zstd,
+                  x.said->pq);
     }
     std::string operator()(const opened& x) const {
       return line("opened", x.corr, x.app, sum(x.tenant.id), x.objects, x.reply_objects,
@@ -173,7 +179,7 @@ private:
     bool mine = dialer_;
     if (rarely())
       mine = !mine;
-    return hello_frame(!mine, hellos[choose_(10) == 0 ? choose_(hellos.size()) : choose_(4)].text);
+    return hello_frame(!mine, hellos[choose_(10) == 0 ? choose_(hellos.size()) : choose_(6)].text);
   }
   std::uint64_t some_stream() {
     if (lingers_ && spec_.last_ended() != 0 && choose_(3) == 0)

@@ -170,7 +170,7 @@ void session::on_hello(const frame& f) {
   for (auto& [corr, s] : streams) // opened on the floors
     s.out.w = std::max(s.out.w, lim.ack_window);
   events.push_back(line("hello", lim.max_frame, lim.max_inflight, lim.max_streams, lim.ack_window,
-                        lim.x1, lim.zstd));
+                        lim.x1, lim.zstd, theirs->pq));
 }
 
 void session::on_start(const frame& f) {

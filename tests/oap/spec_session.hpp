@@ -20,6 +20,7 @@ namespace ron::oap::spec {
 struct hello_values {
   std::uint64_t max_frame = 66'560, max_inflight = 64, max_streams = 64, ack_window = 8;
   bool x1 = false, zstd = false;
+  std::string pq{}; ///< JSON text, handed on as it is
 };
 
 struct session_settings {

@@ -94,6 +94,8 @@ public:
   const std::uint8_t* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
+  /// Bytes of the block that this slice keeps alive, however short it is; 0 for a literal.
+  std::size_t held_bytes() const noexcept { return block_ ? block_->capacity() : 0; }
   byte_view view() const noexcept { return {data_, size_}; }
   std::string_view text() const noexcept {
     return {reinterpret_cast<const char*>(data_), size_};

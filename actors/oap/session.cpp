@@ -84,17 +84,20 @@ void session::impl::error_out(stream& s, reason why, std::string_view message,
   finish_if_drained();
 }
 
-void session::impl::count(reason why) noexcept {
+void session::impl::count(reason why, corr_t corr) {
   ++cnt.rejects[static_cast<std::size_t>(info(why).bucket)];
+  if (notes.size() < reject_notes_max)
+    notes.push_back({why, corr, frame_at, frame_length});
+  frame_length = 0;
 }
 
 void session::impl::reject_stream(stream& s, reason why) {
-  count(why);
+  count(why, s.corr);
   error_out(s, why, reject_text(why), 0, true);
 }
 
 void session::impl::reject_connection(reason why) {
-  count(why);
+  count(why, 0);
   write_connection_error(why, last_accepted, reject_text(why), 0);
   finish(why, true, status_of(why), core::bytes::literal(reject_text(why)));
 }
@@ -181,9 +184,19 @@ std::size_t session::missing_bytes() const noexcept {
   return held > 0 && impl_->want > header_bytes ? impl_->want - held : 0;
 }
 
+std::size_t session::staging_bytes() const noexcept {
+  return impl_->tail.held_bytes() + impl_->joined.capacity();
+}
+
 void session::detach() {
   if (!impl_->tail.empty())
     impl_->carry_tail();
+}
+
+bool session::take_rejects(reject_notes& out) {
+  out.clear();
+  out.swap(impl_->notes);
+  return !out.empty();
 }
 
 bool session::take_events(events& out) {
@@ -261,8 +274,10 @@ bool session::cancel(corr_t corr) {
 
 void session::breach(corr_t corr, reason why) {
   auto* s = impl_->streams.find(corr);
-  if (s && is_reject(why))
-    impl_->reject_stream(*s, why);
+  if (!s || !is_reject(why))
+    return;
+  impl_->frame_at = 0; // it was read long ago
+  impl_->reject_stream(*s, why);
 }
 
 bool session::is_open(corr_t corr) const noexcept {
@@ -281,7 +296,7 @@ void session::close_with(reason why, std::string_view message, std::uint32_t ret
   if (impl_->over)
     return;
   if (is_reject(why))
-    impl_->count(why);
+    impl_->count(why, 0);
   impl_->write_connection_error(why, impl_->last_accepted, message, retry_after_ms);
   impl_->finish(why, true, status_of(why), core::bytes::copy(message), retry_after_ms);
 }

@@ -8,6 +8,7 @@
 #include "oap/events.hpp"
 #include "oap/frame.hpp"
 #include "oap/hello.hpp"
+#include "oap/reject_note.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -127,6 +128,8 @@ public:
   /// Bytes of the unfinished frame that the session holds. A link whose slab has room for the rest
   /// should go on in it.
   std::size_t partial_bytes() const noexcept;
+  /// Memory that the unfinished frame keeps alive: the whole of its block, the link's slab too.
+  std::size_t staging_bytes() const noexcept;
 
   /// Bytes that complete that frame; 0 if there is none or its length is not known yet. A link that
   /// changes slabs behind the frame and not inside it spares the copy.
@@ -139,6 +142,10 @@ public:
 
   /// Swaps `out` (cleared) with what happened. False if nothing did.
   bool take_events(events& out);
+
+  /// Swaps `out` (cleared) with notes on the frames rejected since the last time, at most
+  /// `reject_notes_max`. False if there were none.
+  bool take_rejects(reject_notes& out);
 
   // -- streams -------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ struct session::impl {
   /// Our ERROR ends an open stream; `report`: the owner hears of it.
   void error_out(stream& s, reason why, std::string_view message, std::uint32_t retry_after_ms,
                  bool report);
-  void count(reason why) noexcept;
+  void count(reason why, corr_t corr);
   void reject_stream(stream& s, reason why);
   void reject_connection(reason why);
   /// Ends every stream and the connection; nothing is written.
@@ -120,6 +120,9 @@ struct session::impl {
 
   core::bytes tail;       ///< unfinished frame where it was read
   core::slab joined;      ///< or joined from several reads
+  std::uint64_t frame_at = 0;     ///< where the frame that is looked at begins in all input
+  std::uint32_t frame_length = 0; ///< what a frame that the reader rejects says of its length
+  reject_notes notes;             ///< <= reject_notes_max
   std::size_t want = 0;   ///< bytes that the unfinished frame needs for the next step
   core::instant now{};
 

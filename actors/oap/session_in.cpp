@@ -58,6 +58,7 @@ void session::impl::read_frames(core::bytes in) {
       tail = part(in, view);
       return;
     }
+    frame_at = cnt.bytes_in - view.size();
     if (r.is == read_status::frame)
       handle(view_of(view, r), in);
     else
@@ -85,6 +86,7 @@ void session::impl::join(core::bytes slice) {
       want = r.len;
       continue;
     }
+    frame_at = cnt.bytes_in - view.size() - joined.filled();
     if (r.is == read_status::frame) {
       auto from = joined.cut(0, joined.filled());
       handle(view_of(from.view(), r), from);
@@ -136,6 +138,7 @@ void session::impl::carry_tail() {
 }
 
 void session::impl::handle_reject(core::byte_view in, const read_result& r) {
+  frame_length = load_be<std::uint32_t>(in.data());
   if (info(r.why).scope == scope::connection) {
     reject_connection(r.why);
     return;
@@ -155,7 +158,8 @@ void session::impl::on_eof(bool clean) {
     return;
   }
   constexpr auto why = reason::truncated;
-  count(why);
+  frame_at = cnt.bytes_in - partial_bytes();
+  count(why, 0);
   if (clean) // somebody may still read on the other side
     write_connection_error(why, last_accepted, reject_text(why), 0);
   finish(why, true, status_of(why), core::bytes::literal(reject_text(why)));
@@ -344,7 +348,7 @@ void session::impl::on_late(const frame_view& f, bool empty_end) {
 void session::impl::reject_closed(const frame_view& f, reason why) {
   if (f.corr() > last_corr) // there is no stream to answer on
     return reject_connection(why);
-  count(why);
+  count(why, f.corr());
   if (errs.find(f.corr()) || peer_errs.find(f.corr()))
     return;
   write_stream_error(f.corr(), f.app(), f.tenant(), lim.x1, why, 0, reject_text(why), 0);

@@ -61,10 +61,22 @@ oap_metrics::oap_metrics(core::metrics::registry& r)
     starts_refused(r, "oap_starts_refused_total", "STARTs answered with stream_limit or drain"),
     endings(r, "oap_connections_ended_total", "Connections by how they ended", {"ending"}),
     window_stalls(r, "oap_window_stalls_total", "Sends that waited for the peer's window"),
+    streams_starved(r, "oap_streams_starved",
+                    "Open streams whose answer has waited for the peer since oap.starved-after"),
+    staging_bytes(r, "oap_staging_bytes",
+                  "Memory held by unfinished frames and by request bodies that wait in streams"),
+    credit(r, "oap_credit_frames",
+           "in: frames that peers may send or that wait here; out: ours not acknowledged yet",
+           {"direction"}),
     decode_seconds(r, "oap_decode_seconds", "Reading one frame, averaged over one read", {},
                    core::metrics::fine_buckets()),
     decode_p95(r, "oap_decode_p95_seconds", "95th percentile of oap_decode_seconds over 60 s",
-               decode_seconds) {
+               decode_seconds),
+    encode_seconds(r, "oap_encode_seconds",
+                   "Framing one frame, averaged over what a stream sent at once", {},
+                   core::metrics::fine_buckets()),
+    encode_p95(r, "oap_encode_p95_seconds", "95th percentile of oap_encode_seconds over 60 s",
+               encode_seconds) {
   // nop
 }
 

@@ -74,8 +74,13 @@ struct oap_metrics {
   core::metrics::counter<> starts_refused;
   core::metrics::counter<ending> endings;
   core::metrics::counter<> window_stalls;
+  core::metrics::updown<> streams_starved;   ///< their answer waits for the peer's window
+  core::metrics::updown<> staging_bytes;     ///< unfinished frames and bodies nobody took yet
+  core::metrics::updown<direction> credit;   ///< frames granted to peers; frames not acknowledged
   core::metrics::histogram<> decode_seconds; ///< per read, divided by its frames
   core::metrics::window_quantile decode_p95;
+  core::metrics::histogram<> encode_seconds; ///< per batch, divided by its frames
+  core::metrics::window_quantile encode_p95;
 };
 
 } // namespace ron::transport

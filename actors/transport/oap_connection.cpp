@@ -3,6 +3,7 @@
 #include "core/log.hpp"
 #include "oap/reject.hpp"
 #include "transport/oap_stream.hpp"
+#include "transport/reject_detail.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -68,7 +69,10 @@ void oap_connection::link_read(core::bytes slice) {
   line_.received(slice.size(), t);
   if (line_.lingering())
     return settle();
+  const auto before = frames_in();
   session_->on_bytes(std::move(slice), t);
+  if (const auto frames = frames_in() - before; frames != 0)
+    service_->wire().decode_seconds.observe((now() - t) / static_cast<std::int64_t>(frames));
   pump();
 }
 
@@ -111,6 +115,7 @@ void oap_connection::pump() {
 }
 
 void oap_connection::take_events() {
+  log_rejects();
   while (session_->take_events(events_)) {
     for (auto& e : events_) {
       if (const auto corr = std::visit(corr_of{}, e); corr != 0) {
@@ -125,9 +130,6 @@ void oap_connection::take_events() {
                : oap::is_reject(over->why)      ? ending::reject
                : over->why == oap::reason::none ? ending::clean
                                                 : ending::cut;
-        if (oap::is_reject(over->why))
-          core::log::info("oap", "connection rejected",
-                          {{"peer", info_.peer}, {"reason", oap::to_string(over->why)}});
       }
     }
   }
@@ -167,6 +169,7 @@ void oap_connection::from_stream(stream_output& out) {
 void oap_connection::advance(oap::corr_t corr, slot& s) {
   std::uint32_t freed = 0;
   const auto before = s.pending.size();
+  const auto began = before != 0 ? now() : core::instant{};
   while (!s.pending.empty()) {
     auto& item = s.pending.front();
     if (auto* c = std::get_if<send_chunk>(&item)) {
@@ -193,11 +196,13 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
     s.pending.pop_front();
   }
   if (s.pending.empty())
-    s.blocked_since.reset();
+    block(s, std::nullopt);
   else if (!s.blocked_since || s.pending.size() != before)
-    s.blocked_since = now();
-  if (freed > 0)
+    block(s, now());
+  if (freed > 0) {
+    service_->wire().encode_seconds.observe((now() - began) / freed);
     self_->send(s.actor, stream_room{corr, freed});
+  }
 }
 
 /// Frees the slot of a stream that the session knows no more.
@@ -205,6 +210,7 @@ void oap_connection::retire(oap::corr_t corr) {
   auto s = slots_.find(corr);
   if (s == slots_.end() || session_->is_open(corr))
     return;
+  block(s->second, std::nullopt);
   idle_.push_back({std::move(s->second.actor), now()});
   slots_.erase(s);
   service_->wire().streams.sub();
@@ -264,10 +270,9 @@ void oap_connection::settle() {
   const auto t = now();
   line_.written(link_->backlog(), link_->bytes_out(), t);
   if (session_) {
-    const auto& in = session_->counters().frames_in;
     line_.look({.hello = session_->hello_received(),
                 .partial = session_->partial_bytes(),
-                .frames = std::accumulate(in.begin(), in.end(), std::uint64_t{0}),
+                .frames = frames_in(),
                 .streams = session_->open_streams(),
                 .reading = reading_},
                t);
@@ -282,6 +287,8 @@ void oap_connection::settle() {
     break;
   }
   trim_idle(t);
+  if (blocked_ != 0 && t >= starve_at_)
+    find_starved(t);
   if (t >= sweep_at_)
     end_stalled(t);
   arm();
@@ -296,13 +303,35 @@ void oap_connection::end_stalled(core::instant t) {
     if (!s.blocked_since || t < *s.blocked_since + patience)
       continue;
     s.pending.clear();
-    s.blocked_since.reset();
+    block(s, std::nullopt);
     session_->fail(corr, {core::ec::timeout, "the answer was not taken"});
     oap::stream_error over{.corr = corr, .why = oap::reason::timeout, .local = true};
     batches_[corr].push_back(std::move(over));
   }
   if (!batches_.empty())
     pump();
+}
+
+/// Notes that nothing of the stream's output moves `since` then, or that all of it did.
+void oap_connection::block(slot& s, std::optional<core::instant> since) {
+  if (std::exchange(s.starved, false))
+    service_->wire().streams_starved.sub();
+  if (since && !s.blocked_since && blocked_++ == 0)
+    starve_at_ = std::max(starve_at_, *since + service_->settings().starved_after);
+  if (!since && s.blocked_since)
+    --blocked_;
+  s.blocked_since = since;
+}
+
+/// Marks the streams whose answer has not moved for too long.
+void oap_connection::find_starved(core::instant t) {
+  const auto patience = service_->settings().starved_after;
+  starve_at_ = t + patience / 4;
+  for (auto& [corr, s] : slots_)
+    if (s.blocked_since && !s.starved && t >= *s.blocked_since + patience) {
+      s.starved = true;
+      service_->wire().streams_starved.add();
+    }
 }
 
 void oap_connection::end(ending how) {
@@ -316,6 +345,7 @@ void oap_connection::end(ending how) {
     self_->template send<caf::message_priority::high>(a, atom::stop_v);
   };
   for (auto& [corr, s] : slots_) {
+    block(s, std::nullopt);
     service_->wire().streams.sub();
     stop(s.actor);
   }
@@ -334,6 +364,8 @@ void oap_connection::arm() {
   }
   if (!slots_.empty())
     due = due ? std::min(*due, sweep_at_) : sweep_at_;
+  if (blocked_ != 0)
+    due = due ? std::min(*due, starve_at_) : starve_at_;
   if (!due || (armed_ && *armed_ <= *due))
     return;
   armed_ = due;
@@ -362,6 +394,7 @@ void oap_connection::trim_idle(core::instant t) {
 void oap_connection::count() {
   if (!session_)
     return;
+  count_held();
   auto& m = service_->wire();
   const auto& c = session_->counters();
   auto add = [](auto& family, std::uint64_t n, auto... label) {
@@ -378,6 +411,47 @@ void oap_connection::count() {
   add(m.starts_refused, c.starts_refused - counted_.starts_refused);
   add(m.window_stalls, c.window_stalls - counted_.window_stalls);
   counted_ = c;
+}
+
+/// Exports what the session holds and owes now.
+void oap_connection::count_held() {
+  auto& m = service_->wire();
+  const auto show = [](auto& gauge, std::int64_t& shown, std::uint64_t value, auto... label) {
+    const auto now = static_cast<std::int64_t>(value);
+    if (now != shown)
+      gauge.add_n(now - std::exchange(shown, now), label...);
+  };
+  show(m.staging_bytes, staged_, ended_ ? 0 : session_->staging_bytes());
+  show(m.credit, granted_, ended_ ? 0 : session_->committed_frames(), direction::in);
+  show(m.credit, unacknowledged_, ended_ ? 0 : session_->inflight(), direction::out);
+}
+
+std::uint64_t oap_connection::frames_in() const noexcept {
+  const auto& in = session_->counters().frames_in;
+  return std::accumulate(in.begin(), in.end(), std::uint64_t{0});
+}
+
+/// One line for each bad frame; the log throttles them. Nothing of what the peer sent is in it.
+void oap_connection::log_rejects() {
+  if (!session_->take_rejects(rejects_))
+    return;
+  for (const auto& r : rejects_) {
+    const auto& about = oap::info(r.why);
+    const auto d = detail_of(r.why, session_->limits(), session_->hello_received());
+    core::log::info("oap", "frame rejected",
+                    {{"reason", about.name},
+                     {"bucket", oap::to_string(about.bucket)},
+                     {"scope", about.scope == oap::scope::stream ? "stream" : "connection"},
+                     {"offset", r.offset},
+                     {"length", r.length},
+                     {"field", d.field},
+                     {"field_offset", d.field_offset},
+                     {"limit", d.limit},
+                     {"knob", d.knob},
+                     {"corr_id", r.corr},
+                     {"connection", self_->id()},
+                     {"peer", info_.peer}});
+  }
 }
 
 // -- the actor -----------------------------------------------------------------------

@@ -56,6 +56,7 @@ private:
     caf::actor actor;
     std::deque<stream_item> pending{};
     std::optional<core::instant> blocked_since{}; ///< since when nothing of `pending` moves
+    bool starved = false;                         ///< for longer than `starved_after`
   };
   struct idle_slot {
     caf::actor actor;
@@ -74,7 +75,12 @@ private:
   void arm();
   void trim_idle(core::instant now);
   void end_stalled(core::instant now);
+  void block(slot& s, std::optional<core::instant> since);
+  void find_starved(core::instant now);
   void count();
+  void count_held();
+  void log_rejects();
+  std::uint64_t frames_in() const noexcept;
   void end(ending how);
   core::instant now() const noexcept {
     return service_->clock().now();
@@ -92,9 +98,15 @@ private:
   oap::events events_;
   std::vector<core::bytes> out_;
   oap::counters counted_;
+  oap::reject_notes rejects_;
+  std::int64_t staged_ = 0;      ///< as exported
+  std::int64_t granted_ = 0;
+  std::int64_t unacknowledged_ = 0;
   boost::asio::steady_timer timer_;
   std::optional<core::instant> armed_; ///< when the timer fires; never later than needed
   core::instant sweep_at_{};           ///< when streams are looked at that do not move
+  core::instant starve_at_{};          ///< when blocked streams are looked at
+  std::size_t blocked_ = 0;            ///< slots with `blocked_since`
   bool reading_ = false;
   bool read_ended_ = false;
   bool ended_ = false;

@@ -38,6 +38,7 @@ void oap_exchange::read_body(body_handler then) {
 void oap_exchange::body(body_frame f) {
   if (f.data.empty() && f.raw_len == 0 && !f.last)
     return;
+  stage(f);
   body_.push_back(std::move(f));
   hand_out_body();
 }
@@ -49,6 +50,7 @@ void oap_exchange::hand_out_body() {
     return;
   auto f = std::move(body_.front());
   body_.pop_front();
+  unstage(f);
   if (!f.data.empty() && !f.piece)
     emit(self_, send_consumed{1});
   std::exchange(wants_body_, nullptr)(body_chunk{std::move(f.data), f.last});
@@ -58,6 +60,7 @@ void oap_exchange::hand_out_body() {
 bool oap_exchange::inflate_front() {
   const auto packed = std::move(body_.front());
   body_.pop_front();
+  unstage(packed);
   auto raw = inflate_frame(packed.data.view(), packed.raw_len, limits().inflate);
   if (!raw) {
     emit(self_, send_breach{raw.error()});
@@ -67,10 +70,20 @@ bool oap_exchange::inflate_front() {
   bool more = false;
   while (!raw->empty()) {
     body_.push_front({.data = std::move(raw->back()), .piece = more});
+    stage(body_.front());
     raw->pop_back();
     more = true;
   }
   return true;
+}
+
+/// What waits in the line is in the gauge of staged bytes.
+void oap_exchange::stage(const body_frame& f) noexcept {
+  self_->state.service->wire().staging_bytes.add_n(static_cast<std::int64_t>(f.data.size()));
+}
+
+void oap_exchange::unstage(const body_frame& f) noexcept {
+  self_->state.service->wire().staging_bytes.add_n(-static_cast<std::int64_t>(f.data.size()));
 }
 
 // -- answer ------------------------------------------------------------------------
@@ -164,8 +177,20 @@ void oap_exchange::cancel() {
     f(core::fail(ec::cancelled, "the caller took the request back"));
 }
 
+/// Nobody will ask for the rest of the body: its memory and its credit go back.
+void oap_exchange::drop_body() {
+  std::uint32_t frames = 0;
+  for (const auto& f : std::exchange(body_, {})) {
+    unstage(f);
+    frames += f.data.empty() || f.piece ? 0 : 1;
+  }
+  if (frames != 0 && !cancelled_)
+    emit(self_, send_consumed{frames});
+}
+
 void oap_exchange::over(std::uint16_t status, ec why) {
   over_ = true;
+  drop_body();
   auto& st = self_->state;
   st.answered = true;
   admitted_.slot.reset();

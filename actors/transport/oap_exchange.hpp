@@ -56,6 +56,9 @@ private:
   const oap_settings& limits() const noexcept;
   void hand_out_body();
   bool inflate_front();
+  void stage(const body_frame& f) noexcept;
+  void unstage(const body_frame& f) noexcept;
+  void drop_body();
   void over(std::uint16_t status, core::ec why);
 
   oap_stream_self self_;

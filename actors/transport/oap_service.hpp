@@ -31,6 +31,7 @@ struct oap_settings {
   std::chrono::milliseconds request_timeout{5'000}; ///< to the first byte of an answer
   std::chrono::milliseconds wait_max{35'000};       ///< of a long poll
   std::chrono::milliseconds stall_timeout{60'000};  ///< to take any of an answer
+  std::chrono::milliseconds starved_after{1'000};   ///< an answer that waits this long starves
   std::chrono::milliseconds slot_idle{10'000};      ///< a stream actor without a stream ends
 };
 

@@ -168,6 +168,60 @@ TEST(OapSessionBytes, CountsFramesAndBytes) {
   EXPECT_EQ(c.streams, 1u);
 }
 
+TEST(OapSessionBytes, RejectsAreNotedWithTheirPlaceHoweverTheyAreSplit) {
+  for (bool split : {false, true}) {
+    acceptor_harness h;
+    const auto at = h.s.counters().bytes_in;
+    const auto good = data_frame_of(1, 1);
+    const auto bad = data_frame_of(1, 3);
+    const auto all = good + bad;
+    reject_notes notes;
+    EXPECT_FALSE(h.s.take_rejects(notes));
+    if (split)
+      for (auto byte : all)
+        h.feed({byte});
+    else
+      h.feed(all);
+    ASSERT_TRUE(h.s.take_rejects(notes));
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_EQ(notes[0].why, reason::seq_gap);
+    EXPECT_EQ(notes[0].corr, 1u);
+    EXPECT_EQ(notes[0].offset, at + good.size());
+    EXPECT_FALSE(h.s.take_rejects(notes)) << "once";
+    h.feed({0x7f, 0xff, 0xff, 0xff});
+    ASSERT_TRUE(h.s.take_rejects(notes));
+    EXPECT_EQ(notes[0].why, reason::oversize);
+    EXPECT_EQ(notes[0].length, 0x7fffffffu);
+    EXPECT_EQ(notes[0].offset, at + all.size());
+  }
+}
+
+TEST(OapSessionBytes, NotesOnRejectsAreBounded) {
+  acceptor_harness h;
+  wire bad;
+  for (corr_t c = 2; c < 30; ++c)
+    bad = bad + start_frame_of(c) + data_frame_of(c, 9);
+  h.feed(bad);
+  reject_notes notes;
+  ASSERT_TRUE(h.s.take_rejects(notes));
+  EXPECT_EQ(notes.size(), reject_notes_max);
+  EXPECT_EQ(h.s.counters().rejects[static_cast<std::size_t>(bucket::credit_violation)], 28u);
+}
+
+TEST(OapSessionBytes, StagingIsTheBlockThatAnUnfinishedFrameKeeps) {
+  acceptor_harness h;
+  EXPECT_EQ(h.s.staging_bytes(), 0u);
+  core::slab slab{4'096};
+  const auto frame = data_frame_of(1, 1);
+  std::ranges::copy(frame, slab.room().begin());
+  slab.commit(10);
+  h.s.on_bytes(slab.cut(0, 10), h.now);
+  EXPECT_EQ(h.s.staging_bytes(), 4'096u);
+  h.s.detach();
+  EXPECT_LE(h.s.staging_bytes(), 256u);
+  EXPECT_GE(h.s.staging_bytes(), 10u);
+}
+
 TEST(OapSessionBytes, DiscardsAfterTheEnd) {
   harness h{role::acceptor};
   h.feed({0, 0, 0, 0});

@@ -207,6 +207,66 @@ TEST_F(OapConnection, DrainDuringTheHandshakeCutsIt) {
   EXPECT_TRUE(quiet(ending::cut));
 }
 
+// -- what is measured -------------------------------------------------------------------
+
+TEST_F(OapConnection, AnswersThatWaitForAWindowStarveUntilTheyMove) {
+  settings.starved_after = 40ms;
+  auto& c = dial();
+  c.consumes = false;
+  std::vector<oap::corr_t> slow;
+  for (int i = 0; i < 3; ++i)
+    slow.push_back(c.open("object", {{"size", 128u << 10}},
+                          {.reply_objects = true, .end = true, .window = 2}));
+  ASSERT_TRUE(c.ended(c.open("ping", {}, {.end = true})));
+  EXPECT_TRUE(test::eventually([this] { return wire().streams_starved.value() == 3; }));
+  EXPECT_TRUE(c.session().cancel(slow.back()));
+  c.flush();
+  EXPECT_TRUE(test::eventually([this] { return wire().streams_starved.value() == 2; }));
+  c.consumes = true;
+  for (int i = 0; i < 2; ++i)
+    c.session().consumed(slow[i], 2);
+  c.flush();
+  EXPECT_TRUE(c.ended(slow[0]) && c.ended(slow[1]));
+  EXPECT_TRUE(test::eventually([this] { return wire().streams_starved.value() == 0; }));
+  c.socket().close_notify();
+  EXPECT_TRUE(quiet(ending::clean));
+  EXPECT_EQ(wire().credit.value(transport::direction::out), 0);
+  EXPECT_EQ(wire().credit.value(transport::direction::in), 0);
+}
+
+TEST_F(OapConnection, UnfinishedFramesAndWaitingBodiesAreStaged) {
+  auto& c = dial();
+  ASSERT_TRUE(c.ended(c.open("ping", {}, {.end = true})));
+  EXPECT_EQ(wire().staging_bytes.value(), 0);
+  ASSERT_TRUE(c.socket().write(std::string{"\0\0\xff\xff\0\x01", 6}));
+  EXPECT_TRUE(test::eventually([this] { return wire().staging_bytes.value() >= 6; }));
+  EXPECT_LE(wire().staging_bytes.value(), 1 << 20) << "not what the frame promises";
+  c.socket().reset();
+  EXPECT_TRUE(quiet(ending::broken));
+  EXPECT_EQ(wire().staging_bytes.value(), 0);
+
+  auto& other = dial();
+  auto corr = other.open("hang"); // asks for no body
+  ASSERT_EQ(other.session().send(corr, core::bytes::copy(std::string(1'000, 'x'))),
+            oap::send_status::sent);
+  other.flush();
+  EXPECT_TRUE(test::eventually([this] { return wire().staging_bytes.value() == 1'000; }));
+  EXPECT_TRUE(other.session().cancel(corr));
+  other.flush();
+  EXPECT_TRUE(test::eventually([this] { return wire().staging_bytes.value() == 0; }));
+}
+
+TEST_F(OapConnection, ReadingAndFramingAreTimed) {
+  auto& c = dial();
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(c.ended(c.open("echo", {}, {.end = true})));
+  ASSERT_TRUE(c.ended(c.open("object", {{"size", 65'536}}, {.reply_objects = true, .end = true})));
+  EXPECT_GE(wire().decode_seconds.count(), 20u);
+  EXPECT_GE(wire().encode_seconds.count(), 1u);
+  registry.tick(clock.now());
+  EXPECT_LT(wire().decode_p95.value(), 0.02);
+}
+
 // -- errors --------------------------------------------------------------------------
 
 TEST_F(OapConnection, EveryErrorHasReasonAndStatusOfTheTable) {

@@ -72,6 +72,20 @@ struct oap_section {
   std::uint32_t max_inflight = 0;
   std::uint64_t receive_budget = 0; ///< bytes a connection
   bool compression = false;         ///< COMP (zstd) is offered in HELLO
+  // Health: when the readiness keys turn false and when a human is called.
+  std::uint32_t rejects_max = 0;   ///< in 10,000 frames
+  std::uint32_t rejects_least = 0; ///< in the window
+  milliseconds rejects_window{};
+  std::uint32_t oversize_max = 0;  ///< in the window
+  milliseconds starved_after{};    ///< a stream
+  std::uint32_t starved_share = 0; ///< percent of the open streams
+  milliseconds starvation_max{};   ///< in the window
+  milliseconds starvation_window{};
+  std::uint64_t staging_max = 0; ///< bytes
+  milliseconds page_decode{};
+  std::uint32_t page_rejects = 0; ///< in 10,000 frames
+  milliseconds page_starvation{};
+  milliseconds page_after{};
 };
 
 struct transport_section {

@@ -52,7 +52,7 @@ struct tables {
   std::vector<family> families;
 
   tables() {
-    for (auto part : {edge_keys(), service_keys(), store_keys()})
+    for (auto part : {edge_keys(), transport_keys(), service_keys(), store_keys()})
       keys.insert(keys.end(), part.begin(), part.end());
     for (const auto& k : keys) {
       if (k.is_family()) {

@@ -94,6 +94,7 @@ slot at(node_config& c, const std::string&) {
 
 /// The parts of the table, one file each; `schema()` is all of them.
 std::span<const key_info> edge_keys();
+std::span<const key_info> transport_keys();
 std::span<const key_info> service_keys();
 std::span<const key_info> store_keys();
 

@@ -12,13 +12,20 @@ constexpr std::uint32_t looks_a_second = 4;
 void show(monitor_self self) {
   auto& st = self->state;
   const auto now = st.machine.state();
-  st.parts.state->set(now, st.machine.missing());
+  const auto missing = st.machine.missing();
+  st.parts.state->set(now, missing);
+  if (const auto refuses = st.machine.refuses_writes(); refuses != st.refusing) {
+    st.refusing = refuses;
+    st.parts.refuse_writes(refuses);
+  }
   if (now == st.shown)
     return;
+  std::string names;
+  for (const auto& name : missing)
+    names += (names.empty() ? "" : " ") + name;
   core::log::info("node", "readiness changed",
-                  {{"from", to_string(st.shown)}, {"to", to_string(now)}});
+                  {{"from", to_string(st.shown)}, {"to", to_string(now)}, {"missing", names}});
   st.shown = now;
-  st.parts.changed(now);
 }
 
 void look(monitor_self self) {

@@ -26,7 +26,7 @@ struct monitor_parts {
   std::function<std::vector<readiness_key>()> keys;
   std::function<double()> pressure;        ///< the fullest node-wide limit, 0..1
   std::function<bool()> take_shed;         ///< true if a request was shed since the last call
-  std::function<void(readiness)> changed;  ///< the state is another one than before
+  std::function<void(bool)> refuse_writes; ///< from now on, or no longer; when it changes
   std::function<void()> every_second;      ///< windows of metrics, suppressed log lines
 };
 
@@ -35,6 +35,7 @@ struct monitor_state {
   monitor_parts parts;
   readiness_machine machine;
   readiness shown = readiness::unready;
+  bool refusing = false;
   std::optional<core::wall_step_detector> steps;
   std::uint32_t looks = 0;
 };

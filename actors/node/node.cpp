@@ -191,15 +191,19 @@ void running_node::watch() {
   monitor_parts p;
   p.state = state_;
   p.clock = &clock_;
-  p.keys = [this] { return roles_->keys(); };
+  p.keys = [this] {
+    auto keys = roles_->keys();
+    servers_->add_keys(keys, clock_.now());
+    return keys;
+  };
   p.pressure = [this] {
     return std::max({gate_.pressure(), roles_->pressure(), servers_->pressure()});
   };
   p.take_shed = [this] {
     return gate_.take_shed();
   };
-  p.changed = [this](readiness now) {
-    gate_.degrade(now == readiness::degraded);
+  p.refuse_writes = [this](bool on) {
+    gate_.degrade(on);
   };
   p.every_second = [this] {
     registry_.tick(clock_.now());

@@ -42,6 +42,12 @@ readiness readiness_machine::sample(std::vector<readiness_key> keys, double pres
   return state();
 }
 
+bool readiness_machine::refuses_writes() const noexcept {
+  return pressed_ || std::ranges::any_of(keys_, [](const readiness_key& k) {
+           return !k.ok && !k.hard && !k.advisory;
+         });
+}
+
 std::vector<std::string> readiness_machine::missing() const {
   std::vector<std::string> out;
   if (draining_)

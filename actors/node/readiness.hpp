@@ -23,6 +23,9 @@ struct readiness_key {
   std::string_view name; ///< as listed in `missing`, a literal
   bool ok = false;
   bool hard = true;      ///< hard: without it unready; soft: without it degraded
+  /// The degraded node still takes the writes that reach it: what strangers can bring about must
+  /// not shut others out.
+  bool advisory = false;
 };
 
 /// Limits of the hysteresis: quick to step back, slow to come back.
@@ -49,6 +52,8 @@ public:
   void drain() noexcept { draining_ = true; }
 
   readiness state() const noexcept { return draining_ ? readiness::unready : state_; }
+  /// True while writes are to be refused, not only sent elsewhere.
+  bool refuses_writes() const noexcept;
   /// Names of what is not there, "pressure" and "draining" included.
   std::vector<std::string> missing() const;
 

@@ -5,6 +5,7 @@
 #include "core/crypto/tls_session.hpp"
 #include "core/json.hpp"
 #include "core/log.hpp"
+#include "node/oap_watch.hpp"
 #include "transport/oap_service.hpp"
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
@@ -141,6 +142,7 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   s.line.write_timeout = c.transport.write_timeout;
   s.line.idle_timeout = c.transport.idle_timeout;
   s.stall_timeout = c.transport.idle_timeout;
+  s.starved_after = c.oap.starved_after;
   s.request_timeout = c.omnigate.request_timeout;
   return s;
 }
@@ -157,6 +159,8 @@ transport::connection_factory oap_factory(transport::oap_service_ptr service, tl
 servers::servers(server_parts parts) : parts_(std::move(parts)) {
   // nop
 }
+
+servers::~servers() = default;
 
 started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   std::unique_ptr<servers> s{new servers(std::move(parts))};
@@ -265,10 +269,12 @@ started<void> servers::open_oap() {
   if (!entry)
     return cannot_start(exit_configuration, "transport: " + entry.error().message);
   if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
-                       oap_factory(std::move(service), std::move(*entry)));
+                       oap_factory(service, std::move(*entry)));
       !ok)
     return ok;
   oap_tls_ = public_listeners_.back().address.to_string();
+  oap_watch_ = std::make_unique<oap_watch>(
+    service, health_limits_of(parts_.config->oap), *parts_.metrics);
   return {};
 }
 
@@ -337,6 +343,11 @@ core::json servers::endpoints() const {
           {"https", shown(https_)},
           {"oap_tls", shown(oap_tls_)},
           {"admin", shown(admin_)}};
+}
+
+void servers::add_keys(std::vector<readiness_key>& keys, core::instant now) {
+  if (oap_watch_)
+    oap_watch_->look(keys, now);
 }
 
 double servers::pressure() const noexcept {

@@ -8,6 +8,7 @@
 #include "core/crypto/tls_context.hpp"
 #include "core/json_fwd.hpp"
 #include "core/metrics.hpp"
+#include "node/readiness.hpp"
 #include "node/start_failure.hpp"
 #include "transport/connection_budget.hpp"
 #include "transport/handshake_line.hpp"
@@ -40,11 +41,14 @@ struct tls_entry {
   std::shared_ptr<transport::socket_metrics> metrics;
 };
 
+class oap_watch;
+
 /// The listeners of the node and the certificate they show.
 class servers {
 public:
   /// Loads or makes the certificate, binds every configured address. On failure nothing listens.
   static started<std::unique_ptr<servers>> start(server_parts parts);
+  ~servers();
 
   /// Takes no more connections on the public addresses; the admin listener stays.
   void stop_accepting();
@@ -62,6 +66,8 @@ public:
   std::uint16_t admin_port() const noexcept { return admin_port_; }
   const std::string& cert_sha256() const noexcept { return identity_->cert_sha256(); }
   double pressure() const noexcept;
+  /// Looks at the listeners that have readiness keys and appends them. The monitor's shard.
+  void add_keys(std::vector<readiness_key>& keys, core::instant now);
 
 private:
   explicit servers(server_parts parts);
@@ -82,6 +88,7 @@ private:
   transport::connection_budget_ptr budget_;
   std::shared_ptr<transport::socket_metrics> socket_metrics_;
   std::vector<transport::handshake_line_ptr> lines_; ///< by shard, of all TLS listeners together
+  std::unique_ptr<oap_watch> oap_watch_; ///< null without an OAP listener
   http::http_service_ptr public_http_;
   http::http_service_ptr admin_http_;
   std::vector<transport::listeners> public_listeners_;

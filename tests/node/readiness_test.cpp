@@ -42,6 +42,23 @@ TEST_F(Readiness, ASoftKeyDegrades) {
   EXPECT_EQ(machine.missing(), strings{"oap_ack_window_ok"});
 }
 
+TEST_F(Readiness, WhatStrangersCanBringAboutRefusesNoWrites) {
+  const auto sample = [&](bool staging_ok, double pressure) {
+    now += 250ms;
+    return machine.sample({{"oap_ack_window_ok", false, false, true},
+                           {"oap_backpressure_ok", staging_ok, false}},
+                          pressure, false, now);
+  };
+  EXPECT_EQ(sample(true, 0), readiness::degraded);
+  EXPECT_FALSE(machine.refuses_writes());
+  EXPECT_EQ(sample(false, 0), readiness::degraded);
+  EXPECT_TRUE(machine.refuses_writes());
+  sample(true, 1);
+  EXPECT_FALSE(machine.refuses_writes());
+  sample(true, 1);
+  EXPECT_TRUE(machine.refuses_writes()) << "pressure";
+}
+
 TEST_F(Readiness, PressureDegradesAfterTwoSamplesAndHoldsUntilCalm) {
   EXPECT_EQ(after(0ms, 0.9), readiness::ready) << "one sample is noise";
   EXPECT_EQ(after(250ms, 0.9), readiness::degraded);

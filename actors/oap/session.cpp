@@ -185,7 +185,7 @@ std::size_t session::missing_bytes() const noexcept {
 }
 
 std::size_t session::staging_bytes() const noexcept {
-  return impl_->tail.held_bytes() + impl_->joined.capacity();
+  return impl_->tail.held_bytes() + (impl_->joined.filled() > 0 ? impl_->joined.capacity() : 0);
 }
 
 void session::detach() {

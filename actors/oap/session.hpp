@@ -128,12 +128,11 @@ public:
   /// Bytes of the unfinished frame that the session holds. A link whose slab has room for the rest
   /// should go on in it.
   std::size_t partial_bytes() const noexcept;
-  /// Memory that the unfinished frame keeps alive: the whole of its block, the link's slab too.
-  std::size_t staging_bytes() const noexcept;
-
   /// Bytes that complete that frame; 0 if there is none or its length is not known yet. A link that
   /// changes slabs behind the frame and not inside it spares the copy.
   std::size_t missing_bytes() const noexcept;
+  /// Memory that the unfinished frame keeps alive: the whole of its block, the link's slab too.
+  std::size_t staging_bytes() const noexcept;
   /// Copies the unfinished frame out of the slab that was read, so that the slab is free again:
   /// for a link that shares its slab with other connections or wants to be small while idle.
   void detach();

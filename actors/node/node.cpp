@@ -162,6 +162,8 @@ server_parts running_node::parts_of_servers() {
   p.admin_rows = admin_operations(ops);
   for (auto& row : roles_->operations())
     p.public_rows.push_back(std::move(row));
+  for (auto& row : roles_->admin_operations())
+    p.admin_rows.push_back(std::move(row));
   for (auto& row : inspect::operations())
     p.admin_rows.push_back(std::move(row));
   return p;

@@ -131,7 +131,8 @@ void roles::spawn(caf::actor_system& system, const give_up& failed) {
                    core::semaphore::start(system, "index", permits.index, failed));
   }
   if (objects_) {
-    storage::storage_parts parts{objects_, readers_, {}};
+    storage::storage_parts parts{objects_, readers_, {}, {}};
+    parts.scrub = std::make_shared<storage::scrubber>(clock_);
     parts.limits.object_bytes_max = config_->storage.object_bytes_max;
     auto make = [parts](const core::replica_place& at) {
       return core::spawn_at(at, {}, storage::make_storage, parts);
@@ -179,6 +180,11 @@ std::vector<transport::operation> roles::operations() const {
     add(omnigate::operations(std::move(parts)));
   }
   return rows;
+}
+
+std::vector<transport::operation> roles::admin_operations() const {
+  return storage_ ? storage::admin_operations(storage_->to())
+                  : std::vector<transport::operation>{};
 }
 
 storage::name_check roles::named() const {

@@ -50,6 +50,8 @@ public:
 
   /// What the configured roles serve on either wire.
   std::vector<transport::operation> operations() const;
+  /// What they add to the admin listener.
+  std::vector<transport::operation> admin_operations() const;
   /// A hard readiness key for every configured role and every downstream omnigate needs.
   std::vector<readiness_key> keys() const;
   /// True if the role of this name runs in this process.

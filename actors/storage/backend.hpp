@@ -5,6 +5,7 @@
 #include "core/limits.hpp"
 #include "storage/object.hpp"
 #include "storage/put_assembler.hpp"
+#include "storage/scrub.hpp"
 #include "storage/stats.hpp"
 
 #include <cstdint>
@@ -73,6 +74,12 @@ public:
   /// degraded.
   virtual core::result<object_page> pins(const std::optional<core::cid>& after,
                                          std::size_t limit) = 0;
+
+  /// Looks at stored groups from a place on, at least one and then until `bytes_max` are passed;
+  /// what does not hash to its id is quarantined as by a read. Waits for the disk. Bytes that a
+  /// disk would deliver otherwise than the page cache are not noticed. A store in RAM has nothing
+  /// to look at. Errors: busy, degraded.
+  virtual core::result<scrub_step> scrub(const scrub_place& from, std::uint64_t bytes_max) = 0;
 
   /// Takes up what was put off because the store was busy. To be called every few seconds.
   virtual void maintain() = 0;

@@ -21,6 +21,7 @@ struct counters {
   std::atomic<std::uint64_t> bytes_out{0};
   std::atomic<std::uint64_t> verified{0};
   std::atomic<std::uint64_t> corrupt{0};
+  std::atomic<std::uint64_t> scrubbed{0};
   std::atomic<bool> writable{true};
 
   static void bump(std::atomic<std::uint64_t>& x, std::uint64_t n = 1) noexcept {
@@ -47,6 +48,7 @@ struct counters {
     out.bytes_out = get(bytes_out);
     out.verified = get(verified);
     out.corrupt = get(corrupt);
+    out.scrubbed = get(scrubbed);
     out.writable = writable.load(std::memory_order_relaxed);
   }
 };

@@ -5,6 +5,7 @@
 #include "storage/lmdb_upload.hpp"
 #include "storage/read_plan.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -64,7 +65,7 @@ public:
       return std::unexpected{view.error()};
     auto r = layout::load(*view, c);
     if (!r)
-      return std::unexpected{r.error()};
+      return std::unexpected{counted(r.error())};
     return r->info(c);
   }
 
@@ -90,6 +91,8 @@ public:
       return std::unexpected{view.error()};
     return layout::pinned(*view, after, limit);
   }
+
+  result<scrub_step> scrub(const scrub_place& from, std::uint64_t bytes_max) override;
 
   void maintain() override {
     env_->clear_stale_readers();
@@ -127,7 +130,14 @@ private:
     counters::bump(counters_.bytes_out, plan.length);
     return chunk{group.slice(plan.skip, plan.length), r.size};
   }
+  /// Counts a damaged record.
+  const core::error& counted(const core::error& e) {
+    if (e.code == ec::bad_digest)
+      counters::bump(counters_.corrupt);
+    return e;
+  }
   result<chunk> quarantine(const core::cid& c, const layout::record& r, std::uint64_t group);
+  result<void> scrub_group(scrub_step& s);
   void change_pins(const core::cid& c, bool more, outcome<object_info> then);
 
   std::unique_ptr<lmdb::environment> env_;
@@ -155,7 +165,7 @@ std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint
     }
     auto found = layout::load(*view, c);
     if (!found)
-      return std::unexpected{found.error()};
+      return std::unexpected{counted(found.error())};
     r = *found;
     auto planned = plan_read(r.size, offset, length_max);
     if (!planned)
@@ -236,6 +246,74 @@ result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record&
   }
   return fail(ec::bad_digest,
               "group " + std::to_string(group) + " of " + c.to_text() + " is damaged on disk");
+}
+
+// -- scrubbing --------------------------------------------------------------------------------
+
+result<scrub_step> lmdb_backend::scrub(const scrub_place& from, std::uint64_t bytes_max) {
+  scrub_step s;
+  s.next = from;
+  // Nothing is held between two groups, so that writes can use the pages that they free.
+  do {
+    if (auto ok = scrub_group(s); !ok)
+      return std::unexpected{ok.error()};
+  } while (!s.finished && s.bytes < bytes_max);
+  return s;
+}
+
+result<void> lmdb_backend::scrub_group(scrub_step& s) {
+  core::cid c;
+  layout::record r;
+  result<group_copy> copy;
+  {
+    auto view = env_->wait_and_read();
+    if (!view)
+      return std::unexpected{view.error()};
+    auto at = view->scan(layout::objects);
+    bool there = s.next.object ? at.seek(s.next.object->view()) : at.first();
+    result<layout::record> found;
+    for (; there; there = at.next()) {
+      auto k = at.key();
+      std::copy_n(k.begin(), std::min(k.size(), c.hash.size()), c.hash.begin());
+      if (s.next.object != c)
+        s.next = {c, 0};
+      found = layout::decode(c, at.value());
+      if (!found || s.next.group < b3::group_count(found->size))
+        break;
+      ++s.objects; // its last group was the one before
+    }
+    if (auto ok = at.status(); !ok)
+      return ok;
+    s.finished = !there;
+    if (s.finished)
+      return {};
+    if (!found) {
+      counted(found.error());
+      ++s.corrupt;
+      s.damaged.push_back(c);
+      if (s.finished = !at.next(); s.finished)
+        return at.status();
+      auto k = at.key();
+      std::copy_n(k.begin(), std::min(k.size(), c.hash.size()), c.hash.begin());
+      s.next = {c, 0};
+      return {};
+    }
+    r = *found;
+    copy = *copy_group(*view, r, s.next.group, patience::any);
+  }
+  if (!copy)
+    return std::unexpected{copy.error()};
+  ++s.groups;
+  counters::bump(counters_.scrubbed);
+  s.bytes += std::max<std::uint64_t>(1, b3::group_size(r.size, s.next.group));
+  if (!copy->verify(c, r.size, s.next.group)) {
+    ++s.corrupt;
+    s.damaged.push_back(c);
+    if (r.state == object_state::complete) // what is known to be bad is not counted every day
+      static_cast<void>(quarantine(c, r, s.next.group));
+  }
+  ++s.next.group;
+  return {};
 }
 
 // -- changing ---------------------------------------------------------------------------------

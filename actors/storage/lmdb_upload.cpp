@@ -2,6 +2,8 @@
 
 #include "storage/lmdb_layout.hpp"
 
+#include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -45,6 +47,21 @@ struct lmdb_upload::claim {
   std::uint64_t taken = 0;
   bool loose = false;     ///< chunks may lie under the number without a record
   bool succeeded = false;
+
+  /// Keeps why the first group was not stored: what came after it fails for lack of it, and the
+  /// caller wants to know the cause. Any thread, because a full queue refuses on the caller's.
+  void keep(const core::error& e) {
+    std::lock_guard guard{mutex};
+    if (!cause)
+      cause = e;
+  }
+  core::error cause_of(core::error e) {
+    std::lock_guard guard{mutex};
+    return cause ? *cause : std::move(e);
+  }
+
+  std::mutex mutex;
+  std::optional<core::error> cause;
 };
 
 namespace {
@@ -223,6 +240,8 @@ void lmdb_upload::add(full_group group, outcome<void> then) {
   job.then = [c = claim_, n = job.bytes, then = std::move(then)](result<void> r) mutable {
     c->parts.note(r);
     counters::drop(c->parts.count.pending, n);
+    if (!r)
+      c->keep(r.error());
     then(std::move(r));
   };
   parts_.log.submit(std::move(job));
@@ -248,7 +267,7 @@ void lmdb_upload::commit(finished_upload last, const core::tenant& holder,
     c->parts.note(r);
     counters::drop(c->parts.count.pending, n);
     if (!r)
-      return then(std::unexpected{std::move(r.error())});
+      return then(std::unexpected{c->cause_of(std::move(r.error()))});
     c->succeeded = true;
     auto& count = c->parts.count;
     counters::bump(count.puts);

@@ -3,6 +3,7 @@
 #include "core/actor/atoms.hpp"
 #include "core/clock.hpp"
 #include "storage/object.hpp"
+#include "storage/scrub.hpp"
 #include "storage/stats.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -80,6 +81,11 @@ struct list_pins {
   std::uint32_t limit = 100;      ///< 1..`page_max`
 };
 
+/// Asks how the scrub of the store is; `start` begins a pass.
+struct scrub_store {
+  bool start = false;
+};
+
 /// The storage role on one shard: content-addressed objects. Every byte it hands out was verified
 /// against its id. Errors of every handler: busy (mailbox, write queue or reader pool full: try
 /// again), degraded (the store is away).
@@ -103,6 +109,8 @@ using storage_actor = caf::typed_actor<
   caf::replies_to<pin_object>::with<object_info>,
   caf::replies_to<unpin_object>::with<object_info>,
   caf::replies_to<list_pins>::with<object_page>,
+  // Error: degraded (this store is not scrubbed).
+  caf::replies_to<scrub_store>::with<scrub_status>,
   // The whole store, all shards together.
   caf::replies_to<atom::status>::with<storage_stats>,
   // INTERNAL: looks for uploads that nobody writes to.
@@ -123,6 +131,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::del_object)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::pin_object)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::unpin_object)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::list_pins)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::scrub_store)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::scrub_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::object_info)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::object_page)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::chunk)

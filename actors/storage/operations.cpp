@@ -293,7 +293,51 @@ void serve_pins(const role& storage, const exchange_ptr& x) {
       [x](error e) { x->fail(std::move(e)); });
 }
 
+// -- scrub -------------------------------------------------------------------------
+
+json to_json(const scrub_status& s) {
+  json damaged = json::array();
+  for (const auto& c : s.damaged)
+    damaged.push_back(c.to_text());
+  return {{"pass", s.pass},
+          {"running", s.running},
+          {"asked", s.asked},
+          {"objects", s.objects},
+          {"groups", s.groups},
+          {"bytes", s.bytes},
+          {"corrupt", s.corrupt},
+          {"damaged", std::move(damaged)},
+          {"started_at_ms", s.started_ms},
+          {"ended_at_ms", s.ended_ms}};
+}
+
+void serve_scrub(const role& storage, const exchange_ptr& x, std::optional<bool> start) {
+  object_reader in{x->request().args};
+  if (!start)
+    start = in.optional_boolean("start").value_or(false);
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  storage.call(x->self(), x->request().deadline, scrub_store{*start})
+    .then(
+      [x, started = *start](const scrub_status& s) {
+        transport::answer a;
+        a.status = started ? 202 : 200;
+        a.result = to_json(s);
+        x->reply(std::move(a));
+      },
+      [x](error e) { x->fail(std::move(e)); });
+}
+
 } // namespace
+
+std::vector<transport::operation> admin_operations(role storage) {
+  using transport::access;
+  constexpr auto label = transport::route::other;
+  return {{.method = "POST", .path = "/admin/scrub", .label = label, .needs = access::admin,
+           .handle = [=](exchange_ptr x) { serve_scrub(storage, x, true); }},
+          {.method = "GET", .path = "/admin/scrub", .label = label, .needs = access::admin,
+           .handle = [=](exchange_ptr x) { serve_scrub(storage, x, false); }}};
+}
 
 std::vector<transport::operation> operations(role storage, name_check named) {
   using transport::access;
@@ -326,6 +370,8 @@ std::vector<transport::operation> operations(role storage, name_check named) {
                   .needs = access::admin,
                   .query = {{"limit", transport::query_param::type::integer}, {"cursor"}},
                   .handle = [=](exchange_ptr x) { serve_pins(storage, x); }});
+  rows.push_back({.name = "o.scrub", .label = label, .needs = access::admin,
+                  .handle = [=](exchange_ptr x) { serve_scrub(storage, x, std::nullopt); }});
   return rows;
 }
 

@@ -22,4 +22,8 @@ using name_check = std::function<void(const transport::exchange_ptr& x, const co
 std::vector<transport::operation> operations(core::downstream<storage_actor> storage,
                                              name_check named);
 
+/// What the role adds to the admin listener: `POST /admin/scrub` begins a scrub of the store,
+/// `GET /admin/scrub` says how it is. Over OAP it is `o.scrub` with `start`.
+std::vector<transport::operation> admin_operations(core::downstream<storage_actor> storage);
+
 } // namespace ron::storage

@@ -87,6 +87,10 @@ public:
   void unpin(const core::cid& c, outcome<object_info> then) override { then(add_pins(c, false)); }
   result<object_page> pins(const std::optional<core::cid>& after, std::size_t limit) override;
 
+  result<scrub_step> scrub(const scrub_place&, std::uint64_t) override {
+    return scrub_step{.finished = true}; // verified when it came, and no disk to doubt since
+  }
+
   void maintain() override {
     // nop
   }

@@ -35,6 +35,7 @@ struct storage_stats {
   std::uint64_t bytes_out = 0;
   std::uint64_t verified = 0;       ///< groups hashed to be served
   std::uint64_t corrupt = 0;        ///< groups that did not hash to their id
+  std::uint64_t scrubbed = 0;       ///< groups looked at by scrubs
   bool writable = true;             ///< false after a write failed, until one succeeds
   cache_stats cache;
   std::optional<core::store::environment_usage> map; ///< LMDB only

@@ -152,6 +152,28 @@ caf::result<put_result> commit(storage_self self, std::uint64_t id) {
   return promise;
 }
 
+// -- scrubbing --------------------------------------------------------------------------------
+
+/// Has a helper thread take the steps that are due. The replica of the first shard does it for all.
+void scrub(storage_self self) {
+  auto& parts = self->state.parts;
+  if (!parts.scrub || self->home().index() != 0)
+    return;
+  auto order = parts.scrub->next();
+  if (!order)
+    return;
+  bool taken = parts.readers->run(
+    self->home(), [db = parts.db, o = *order] { return db->scrub(o.from, o.bytes_max); },
+    self->bind([self, pass = order->pass](const result<scrub_step>& r) {
+      self->state.parts.scrub->done(pass, r);
+      scrub(self);
+    }));
+  if (!taken)
+    parts.scrub->lost(); // the next tick tries again
+}
+
+// -- time --------------------------------------------------------------------------------------
+
 /// Collects uploads whose callers have gone or are too slow.
 void tick(storage_self self) {
   auto& st = self->state;
@@ -168,6 +190,7 @@ void tick(storage_self self) {
   });
   if (++st.ticks % ticks_per_maintenance == 0 && self->home().index() == 0)
     st.parts.db->maintain();
+  scrub(self);
   self->delayed_send(self, st.parts.limits.tick, atom::tick_v);
 }
 
@@ -196,6 +219,8 @@ caf::result<chunk> read(storage_self self, const read_object& q) {
 storage_actor::behavior_type make_storage(storage_self self, storage_parts parts) {
   self->state.parts = std::move(parts);
   self->delayed_send(self, self->state.parts.limits.tick, atom::tick_v);
+  if (self->state.parts.scrub && self->home().index() == 0)
+    self->state.parts.scrub->lost(); // what a predecessor had under way
   return {
     [self](const open_put& o) { return open(self, o); },
     [self](const put_write& w) { return write(self, w); },
@@ -223,6 +248,16 @@ storage_actor::behavior_type make_storage(storage_self self, storage_parts parts
     },
     [self](const list_pins& q) {
       return answer(self->state.parts.db->pins(q.after, q.limit));
+    },
+    [self](const scrub_store& q) -> caf::result<scrub_status> {
+      auto* shared = self->state.parts.scrub.get();
+      if (shared == nullptr)
+        return to_caf({ec::degraded, "this store is not scrubbed"});
+      if (!q.start)
+        return shared->status();
+      auto now = shared->ask();
+      scrub(self);
+      return now;
     },
     [self](atom::status) { return self->state.parts.db->stats(); },
     [self](atom::tick) { tick(self); },

@@ -32,6 +32,7 @@ struct storage_parts {
   std::shared_ptr<backend> db;
   std::shared_ptr<core::helper_pool> readers; ///< for bytes that are not in memory
   storage_limits limits;
+  std::shared_ptr<scrubber> scrub; ///< of the whole store; empty = never
 };
 
 /// An upload between `open_put` and `put_commit`.

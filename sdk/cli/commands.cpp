@@ -24,6 +24,9 @@ constexpr option_spec publish_options[] = {
 constexpr option_spec unpublish_options[] = {
     {"--if-version", "N", "only if the name is at this version"},
 };
+constexpr option_spec scrub_options[] = {
+    {"--status", "", "start nothing, say how the last or running scrub is"},
+};
 constexpr option_spec names_options[] = {{"--limit", "N", "at most so many, default 100"}};
 constexpr option_spec send_options[] = {
     {"--key", "KEY", "messages of one key are delivered one at a time"},
@@ -74,6 +77,8 @@ constexpr command table[] = {
      many,
      run_unpin},
     {"pins", "", "list pinned objects", "  ronctl pins\n", {}, 0, 0, run_pins},
+    {"scrub", "", "check every stored byte against its id; exit 1 if any is damaged",
+     "  ronctl scrub\n  ronctl scrub --status\n", scrub_options, 0, 0, run_scrub},
     {"resolve",
      "NAME|b3:ID",
      "show what a name or id leads to",

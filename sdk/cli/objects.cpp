@@ -2,6 +2,11 @@
 #include "core/json.hpp"
 #include "output.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
 namespace ron::cli {
 
 using core::json;
@@ -79,6 +84,45 @@ exit_code run_pins(const arguments&, const target& t, format how) {
   else
     print_table({"ID", "SIZE", "PINS"}, rows);
   return exit_ok;
+}
+
+namespace {
+
+/// How often a running scrub is asked for its end.
+constexpr std::chrono::milliseconds poll{200};
+
+void print_scrub(const json& s, format how) {
+  if (how == format::json)
+    return print_json(s);
+  const auto pass = s.at("pass").get<std::uint64_t>();
+  std::printf("%s\n", pass == 0 ? "never" : s.at("running").get<bool>() ? "running" : "finished");
+  print_table({"PASS", "OBJECTS", "BYTES", "DAMAGED"},
+              {{std::to_string(pass), core::dump_json(s.at("objects")),
+                human_bytes(s.at("bytes").get<std::uint64_t>()),
+                core::dump_json(s.at("corrupt"))}});
+  for (const auto& c : s.at("damaged"))
+    std::printf("damaged: %s\n", c.get_ref<const std::string&>().c_str());
+}
+
+} // namespace
+
+exit_code run_scrub(const arguments& args, const target& t, format how) {
+  auto client = connect(t);
+  if (!client)
+    return report("scrub", client.error());
+  const bool start = !args.has("--status");
+  auto s = client->call("o.scrub", {{"start", start}});
+  if (!s)
+    return report("scrub", s.error());
+  const auto pass = s->at("pass");
+  while (start && s->at("running").get<bool>() && s->at("pass") == pass) {
+    std::this_thread::sleep_for(poll);
+    s = client->call("o.scrub", json::object());
+    if (!s)
+      return report("scrub", s.error());
+  }
+  print_scrub(*s, how);
+  return s->at("corrupt").get<std::uint64_t>() == 0 ? exit_ok : exit_failed;
 }
 
 } // namespace ron::cli

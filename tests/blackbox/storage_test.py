@@ -244,5 +244,82 @@ class Quota(NodeTest):
                 node.stop()
 
 
+class Damage(NodeTest):
+    """What a disk may do to the data file, done while the node is down."""
+
+    def setUp(self):
+        super().setUp()
+        self.ron = self.new_node(configuration(ON_DISK))
+        self.data = os.path.join(self.ron.folder, "data")
+        self.ron.arguments.append("--node.data-dir=" + self.data)
+        self.ron.start()
+
+    ronctl = StorageCase.ronctl
+
+    def ask(self, method, path, body=None, **options):
+        return self.ron.http(method, path, body, token=self.ron.operator_token(), **options)
+
+    def change(self, store, old, new):
+        """Replaces bytes in the data file of a store wherever they occur."""
+        self.ron.stop()
+        path = os.path.join(self.data, store, "data.mdb")
+        with open(path, "rb") as file:
+            content = file.read()
+        self.assertIn(old, content)
+        with open(path, "wb") as file:
+            file.write(content.replace(old, new))
+
+    def test_a_flipped_byte_is_a_502_and_healed_by_a_put(self):
+        body = random.Random(11).randbytes(300_000)
+        location = self.ask("PUT", "/v1/o", body).headers["Location"]
+        other = self.ask("PUT", "/v1/o", b"unharmed").headers["Location"]
+        piece = body[200_000:200_032]
+        self.change("storage", piece, bytes([piece[0] ^ 4]) + piece[1:])
+        self.ron.start()
+        answer = self.ask("GET", location, headers={"Range": "bytes=199990-200010"})
+        self.assertEqual(answer.status, 502, answer)
+        self.assertEqual((answer.json()["code"], answer.json()["reason"]),
+                         ("bad_digest", "integrity"))
+        self.assertEqual(self.ask("GET", other).body, b"unharmed")
+        self.assertEqual(self.ask("GET", location, headers={"Range": "bytes=0-9"}).body, body[:10])
+        self.assertGreaterEqual(self.ron.metric("storage_integrity_fail_total"), 1)
+        with self.assertRaises(http.client.IncompleteRead):
+            self.ask("GET", location)
+        told = json.loads(self.ronctl("scrub", "-o", "json", expect=1).stdout)
+        cid = location.rpartition("/")[2]
+        self.assertEqual((told["damaged"], told["corrupt"], told["running"]), ([cid], 1, False))
+        self.assertEqual(told["objects"], 2)
+        self.assertEqual(self.ask("PUT", "/v1/o", body).status, 200)
+        self.assertTrue(self.ask("GET", location).body == body)
+        self.assertIn("finished", self.ronctl("scrub").stdout)
+
+    def test_scrub_on_the_admin_listener(self):
+        self.ask("PUT", "/v1/o", b"scrubbed")
+        for method in ("GET", "POST"):
+            self.assertEqual(self.ron.http(method, "/admin/scrub", endpoint="admin").status, 401)
+        self.assertEqual(self.ask("GET", "/admin/scrub", endpoint="admin").json()["pass"], 0)
+        answer = self.ask("POST", "/admin/scrub", endpoint="admin")
+        self.assertEqual((answer.status, answer.json()["pass"]), (202, 1), answer)
+        done = support.wait_until(
+            lambda: (s := self.ask("GET", "/admin/scrub", endpoint="admin").json())["running"]
+            is False and s, 20, "the pass ends")
+        self.assertEqual((done["objects"], done["bytes"], done["corrupt"]), (1, 8, 0))
+        self.assertEqual(self.ron.metric("storage_scrubbed_total"), 1)
+
+    def test_a_newer_format_is_refused(self):
+        key = b"min_reader"
+        for store in ("storage", "index"):
+            self.change(store, key + bytes((0, 0, 0, 2)), key + bytes((0, 0, 0, 99)))
+            with self.assertRaises(support.NodeFailed) as caught:
+                self.ron.start()
+            self.assertEqual(caught.exception.code, support.EXIT_CONFIG, caught.exception)
+            self.assertIn("reads up to 2", str(caught.exception))
+            with open(path := os.path.join(self.data, store, "data.mdb"), "rb") as file:
+                content = file.read()
+            with open(path, "wb") as file:
+                file.write(content.replace(key + bytes((0, 0, 0, 99)), key + bytes((0, 0, 0, 2))))
+            self.ron.start()
+
+
 if __name__ == "__main__":
     support.main()

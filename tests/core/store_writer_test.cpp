@@ -192,6 +192,44 @@ TEST_F(StoreWriter, RefusesNewDataWhenTheMapIsNearlyFullAndRecovers) {
   EXPECT_LE(u->used_bytes, u->file_bytes);
 }
 
+TEST_F(StoreWriter, ABatchLeavesRoomForDeletes) {
+  for (std::uint64_t map : {1u << 20, 4u << 20, 16u << 20}) {
+    auto small = options();
+    small.path = root + "/map" + std::to_string(map);
+    small.map_bytes = map;
+    close();
+    open(small);
+    // All in one batch, which sees nothing of its own pages in the file before its commit.
+    gate g;
+    auto held = submit(g.job());
+    g.entered.wait();
+    const std::string value(60'000, 'v');
+    std::vector<std::future<result<void>>> puts;
+    for (int i = 0; i < 400; ++i)
+      puts.push_back(submit(
+        [k = std::to_string(i), &value](transaction& t) {
+          return t.put(data, text(k), text(value));
+        },
+        static_cast<std::uint64_t>(i), value.size()));
+    g.open.count_down();
+    EXPECT_TRUE(wait(std::move(held)));
+    std::vector<std::string> kept;
+    for (std::size_t i = 0; i < puts.size(); ++i) {
+      auto r = wait(std::move(puts[i]));
+      if (r)
+        kept.push_back(std::to_string(i));
+      else
+        EXPECT_EQ(r.error().code, ec::store_quota);
+    }
+    EXPECT_GT(kept.size() * value.size(), map / 2) << "refused too early";
+    EXPECT_LT(kept.size(), puts.size());
+    for (const auto& k : kept) {
+      auto gone = wait(submit([k](transaction& t) { return t.del(data, text(k)); }, 0, 1, true));
+      ASSERT_TRUE(gone) << map << ' ' << gone.error().message;
+    }
+  }
+}
+
 TEST_F(StoreWriter, AJobThatFillsTheMapFailsAlone) {
   auto small = options();
   small.map_bytes = 1u << 20;

@@ -68,6 +68,9 @@ struct slow_backend final : backend {
   result<object_page> pins(const std::optional<core::cid>& after, std::size_t n) override {
     return kept->pins(after, n);
   }
+  result<scrub_step> scrub(const scrub_place& from, std::uint64_t n) override {
+    return kept->scrub(from, n);
+  }
   void maintain() override { ++maintained; }
   backend_load load() const noexcept override {
     auto out = kept->load();
@@ -95,7 +98,7 @@ struct StorageActor : ShardFixture {
   void start(std::shared_ptr<backend> with, storage_limits limits = {}) {
     db = std::move(with);
     pool = std::make_shared<core::helper_pool>("storage-read", 1, 2);
-    storage_parts parts{db, pool, limits};
+    storage_parts parts{db, pool, limits, scrub};
     a = spawn(0, make_storage, parts);
     b = spawn(1, make_storage, parts);
   }
@@ -137,6 +140,7 @@ struct StorageActor : ShardFixture {
   }
 
   core::system_clock clock;
+  std::shared_ptr<scrubber> scrub;
   std::shared_ptr<backend> db;
   std::shared_ptr<core::helper_pool> pool;
   storage_actor a;
@@ -314,6 +318,24 @@ TEST_F(StorageActor, ReadsColdBytesOnAHelperAndBoundsThem) {
   slow.disk.notify_all();
   for (auto& f : waiting)
     EXPECT_TRUE(f.get());
+}
+
+TEST_F(StorageActor, ScrubsWhenAskedOnWhateverShard) {
+  EXPECT_EQ(ask<scrub_status>(a, scrub_store{true}).error().code, ec::degraded) << "has none";
+  temporary_folder folder;
+  scrub = std::make_shared<scrubber>(clock);
+  start(open_lmdb(lmdb_options(folder), clock), {.tick = 5ms});
+  auto data = noise(5 * b3::group_bytes, 1);
+  ASSERT_TRUE(put_all(data));
+  EXPECT_EQ(ask<scrub_status>(b, scrub_store{})->pass, 0u);
+  for (std::uint64_t pass = 1; pass <= 3; ++pass) {
+    EXPECT_EQ(ask<scrub_status>(pass % 2 == 0 ? a : b, scrub_store{true})->pass, pass);
+    ASSERT_TRUE(eventually([&] { return !scrub->status().running; }));
+    auto s = ask<scrub_status>(a, scrub_store{});
+    EXPECT_EQ(s->groups, 5u);
+    EXPECT_EQ(s->bytes, data.size());
+    EXPECT_EQ(s->corrupt, 0u);
+  }
 }
 
 TEST_F(StorageActor, MaintainsTheStoreNowAndThen) {

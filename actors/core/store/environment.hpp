@@ -59,6 +59,8 @@ class environment {
 public:
   /// Share of the map that new data may fill, in percent; the rest is for deletes.
   static constexpr std::uint64_t data_percent_max = 95;
+  /// What is left for deletes however small the map is: they copy the pages that they change.
+  static constexpr std::uint64_t spare_bytes_min = 128u << 10;
 
   static std::expected<std::unique_ptr<environment>, open_error> open(environment_options options);
   ~environment();

@@ -12,6 +12,8 @@ public:
   virtual int on_write() noexcept { return 0; }
   /// Once per commit: a value other than 0 fails the batch as a failed fdatasync would.
   virtual int on_sync() noexcept { return 0; }
+  /// Once per commit that has reached the disk, before anybody is told of it.
+  virtual void synced() noexcept {}
 };
 
 } // namespace ron::core::store

@@ -21,6 +21,9 @@ using steady = std::chrono::steady_clock;
 /// A file that could not be opened again is tried this often while writes come in.
 constexpr auto reopen_interval = 250ms;
 
+/// What a job takes besides its bytes: the rest of a page.
+constexpr std::uint64_t job_pages_bytes = 4'096;
+
 } // namespace
 
 /// One group commit.
@@ -33,7 +36,8 @@ struct writer::batch {
   std::vector<item> items;
   std::size_t bytes = 0;
   steady::time_point end{};
-  bool full_of_data = false; ///< only jobs that free
+  std::uint64_t room = 0;    ///< for new data
+  std::uint64_t data = 0;    ///< written by jobs that do not free, roughly
   bool changed = false;      ///< there is something to commit
   bool spoilt = false;       ///< a failed job has left traces in the transaction
 
@@ -136,7 +140,7 @@ result<void> writer::attempt(batch& b) {
   if (!txn)
     return std::unexpected{txn.error()};
   b.end = steady::now() + limits_.batch_time;
-  b.full_of_data = full_of_data();
+  b.room = room_for_data();
   fill(b, *txn);
   while (b.spoilt) {
     ::mdb_txn_abort(*txn);
@@ -166,6 +170,7 @@ void writer::fill(batch& b, MDB_txn* txn) {
 void writer::replay(batch& b, MDB_txn* txn) {
   b.spoilt = false;
   b.changed = false;
+  b.data = 0;
   for (auto& item : b.items) {
     if (!item.applied)
       continue;
@@ -186,8 +191,10 @@ void writer::take(batch& b) {
 }
 
 result<void> writer::apply(batch& b, write_job& job, MDB_txn* txn) {
-  if (b.full_of_data && !job.frees)
+  const auto data = job.frees ? 0 : job.bytes + job_pages_bytes;
+  if (data > b.room - b.data)
     return fail(ec::store_quota, "store: " + env_.path() + " is full (lmdb.map-max)");
+  b.data += data;
   if (auto rc = faults_ != nullptr ? faults_->on_write() : 0; rc != 0)
     return lmdb_fail(rc, "write");
   transaction t{env_.dbis(), txn};
@@ -215,16 +222,24 @@ result<MDB_txn*> writer::begin() {
   return txn;
 }
 
-bool writer::full_of_data() const {
-  auto limit = env_.options_.map_bytes / 100 * environment::data_percent_max;
+/// Bytes that may be written before new data is refused. A batch must keep to it by itself: what
+/// it has written shows in the file only after its commit.
+std::uint64_t writer::room_for_data() const {
+  const auto map = env_.options_.map_bytes;
+  const auto spare = std::max(map - map / 100 * environment::data_percent_max,
+                              environment::spare_bytes_min);
+  const auto limit = map - std::min(map, spare);
   MDB_envinfo info{};
   MDB_stat stat{};
   ::mdb_env_info(env_.env_, &info);
   ::mdb_env_stat(env_.env_, &stat);
-  if ((info.me_last_pgno + 1) * stat.ms_psize < limit)
-    return false; // the usual case, without walking the list of free pages
-  auto usage = env_.usage();
-  return !usage || usage->used_bytes >= limit;
+  auto used = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
+  // Usually there is plenty, and no need to walk the list of free pages.
+  if (used + 4 * limits_.batch_bytes >= limit) {
+    auto usage = env_.usage();
+    used = usage ? usage->used_bytes : limit;
+  }
+  return limit - std::min(limit, used);
 }
 
 result<void> writer::commit(MDB_txn* txn) {
@@ -234,6 +249,8 @@ result<void> writer::commit(MDB_txn* txn) {
     ::mdb_txn_abort(txn);
   else
     rc = ::mdb_txn_commit(txn);
+  if (rc == 0 && faults_ != nullptr)
+    faults_->synced();
   auto took = steady::now() - start;
   // A full disk or map was noticed before anything of this commit counted; if not, the next
   // transaction cannot begin. After any other failure nobody knows what the kernel still holds.

@@ -52,7 +52,8 @@ struct writer_stats {
 /// reached the disk. When a commit fails, all jobs of its batch fail, the environment is closed
 /// and opened again (unless the disk was merely full), and the next batch has its chance.
 ///
-/// New data is refused with store_quota while 95 % of the map are in use; jobs that free go on.
+/// New data is refused with store_quota when it would bring the map above 95 %; jobs that free go
+/// on.
 class writer {
 public:
   /// `env` and `injected` outlive the writer. Starts the thread.
@@ -84,7 +85,7 @@ private:
   result<void> apply(batch& b, write_job& job, MDB_txn* txn);
   result<void> commit(MDB_txn* txn);
   result<MDB_txn*> begin();
-  bool full_of_data() const;
+  std::uint64_t room_for_data() const;
   void reopen();
   void finish(batch& b, const result<void>& committed);
   std::optional<write_job> next(const batch& b);

@@ -1,9 +1,11 @@
 #include "mailbox/mailbox.hpp"
 
 #include "core/ids.hpp"
+#include "mailbox/keeping.hpp"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 
 namespace ron::mailbox {
@@ -36,12 +38,14 @@ partition_limits share_of(const mailbox_limits& all) {
   return one;
 }
 
+/// What reads partitions at start; each has one piece on order.
+constexpr std::size_t reader_threads = 2;
+
+/// How soon to look again when too much waits for the disk.
+constexpr milliseconds room_poll{50};
+
 std::size_t owner_of(const mailbox_state& st, const std::string& topic) {
   return st.parts->index_of(topic) % st.replicas->size();
-}
-
-partition& partition_of(mailbox_state& st, const std::string& topic) {
-  return st.parts->at(st.parts->index_of(topic));
 }
 
 void keep_earlier(std::optional<instant>& next, std::optional<instant> other) {
@@ -63,20 +67,199 @@ void arm(mailbox_self self, std::optional<instant> next) {
 /// deliver again, if somebody still waits for it.
 std::optional<instant> deliver(mailbox_self self, const std::string& topic) {
   auto& st = self->state;
-  auto& box = partition_of(st, topic);
+  const auto at = st.parts->index_of(topic);
+  auto& box = st.parts->at(at);
   while (auto* first = st.waiters->front(topic)) {
+    if (st.seats[at].loading)
+      return std::nullopt; // pumped when it is there
+    if (st.parts->store() && !st.parts->store()->has_room())
+      return self->clock().now() + room_poll;
     auto found
       = box.receive(topic, first->what.max, first->what.visibility, self->clock().now());
-    if (found.empty())
+    if (found.empty()) {
+      keep(self, at);
       return box.next_delivery(topic);
-    first->promise.deliver(received{std::move(found)});
+    }
+    auto promise = std::move(first->promise);
     st.waiters->pop(topic);
+    answer_when_kept(self, at, std::move(promise), received{std::move(found)});
   }
   return std::nullopt;
 }
 
-/// A timer fired: any topic that is waited for may deliver, anybody's patience may have ended.
-void pump(mailbox_self self) {
+/// Serves a request on the shard that holds its topic: here, or by passing it on. `serve` gets the
+/// number of the partition.
+template <class Out, class In, class F>
+caf::result<Out> at_owner(mailbox_self self, In& request, F serve) {
+  auto& st = self->state;
+  const auto owner = owner_of(st, request.topic);
+  if (st.replicas->size() > 1 && owner != self->home().index()) {
+    auto there = caf::actor_cast<mailbox_actor>(st.replicas->at(owner));
+    if (!there)
+      return caf::make_error(core::ec::degraded, "the partition of this topic is restarting");
+    return self->delegate(there, std::move(request));
+  }
+  const auto at = st.parts->index_of(request.topic);
+  if (st.seats[at].loading)
+    return caf::make_error(core::ec::degraded, "the partition of this topic is read from disk",
+                           250);
+  if (st.parts->store() && !st.parts->store()->has_room())
+    return caf::make_error(core::ec::busy, "too much waits for the disk", 50);
+  return serve(at);
+}
+
+/// Answers with `value` once it is kept.
+template <class T>
+caf::result<T> answer(mailbox_self self, std::size_t at, T value) {
+  auto& parts = *self->state.parts;
+  if (!parts.store()) {
+    parts.publish(at);
+    return value;
+  }
+  auto promise = self->make_response_promise<T>();
+  answer_when_kept(self, at, promise, std::move(value));
+  return promise;
+}
+
+// -- the handlers ------------------------------------------------------------------
+
+caf::result<sent> serve(mailbox_self self, std::size_t at, outgoing& m) {
+  auto& st = self->state;
+  const auto topic = m.topic;
+  auto a = st.parts->at(at).send(std::move(m), self->clock().now(), st.parts->clock().wall_ms());
+  if (!a) {
+    keep(self, at);
+    return core::to_caf(a.error());
+  }
+  if (a->unconfirmed == 0) {
+    keep(self, at);
+    pump(self, topic);
+    return std::move(a->answer);
+  }
+  auto promise = self->make_response_promise<sent>();
+  if (a->answer.duplicate)
+    st.seats[at].replays[a->unconfirmed].push_back(promise);
+  else
+    write_send(self, at, topic, *a, promise);
+  return promise;
+}
+
+caf::result<received> serve(mailbox_self self, std::size_t at, receive& r) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  auto found = st.parts->at(at).receive(r.topic, r.max, r.visibility, now);
+  if (!found.empty())
+    return answer(self, at, received{std::move(found)});
+  keep(self, at);
+  if (r.wait_until <= now)
+    return received{};
+  auto promise = self->make_response_promise<received>();
+  const auto topic = r.topic;
+  const auto until = r.wait_until;
+  if (!st.waiters->add(topic, until, {std::move(r), promise}))
+    promise.deliver(caf::make_error(core::ec::busy, "too many long polls wait", 1'000));
+  else
+    pump(self, topic);
+  return promise;
+}
+
+caf::result<headlines> serve(mailbox_self self, std::size_t at, const look& q) {
+  auto& box = self->state.parts->at(at);
+  const auto now = self->clock().now();
+  headlines out{q.dead ? box.dead_letters(q.topic, q.limit, now)
+                       : box.peek(q.topic, q.limit, now)};
+  keep(self, at);
+  return out;
+}
+
+caf::result<settled> serve(mailbox_self self, std::size_t at, const settle& s) {
+  auto& box = self->state.parts->at(at);
+  const auto now = self->clock().now();
+  auto out = answer(self, at, settled{s.ack ? box.ack(s.topic, s.receipts, now)
+                                            : box.nack(s.topic, s.receipts, now)});
+  pump(self, s.topic); // the next message of a key may be deliverable now
+  return out;
+}
+
+caf::result<redriven> serve(mailbox_self self, std::size_t at, const redrive& r) {
+  auto out = answer(
+    self, at, redriven{self->state.parts->at(at).redrive(r.topic, r.max, self->clock().now())});
+  pump(self, r.topic);
+  return out;
+}
+
+caf::result<topic_stats> serve(mailbox_self self, std::size_t at, const look_at_topic& q) {
+  auto out = self->state.parts->at(at).topic(q.topic, self->clock().now());
+  keep(self, at);
+  return out;
+}
+
+partition_sources sources_of(const std::shared_ptr<journal>& store, const core::clock& clock,
+                             const std::shared_ptr<std::atomic<std::uint64_t>>& last_seq) {
+  partition_sources s;
+  s.random = random_number;
+  s.make_id = [ids = std::make_shared<core::id_source>(), &clock] {
+    return ids->next_ulid(clock.wall_ms()).to_text();
+  };
+  s.next_seq = [last_seq] { return last_seq->fetch_add(1, std::memory_order_relaxed) + 1; };
+  if (store)
+    s.bucket_of = [p = store.get()](std::string_view topic) { return p->bucket_of(topic); };
+  return s;
+}
+
+} // namespace
+
+// -- what all shards share -----------------------------------------------------------
+
+mailbox_parts::mailbox_parts(mailbox_limits limits, const core::clock& clock,
+                             std::shared_ptr<journal> store)
+  : limits_(limits), clock_(clock), store_(std::move(store)),
+    shown_(std::clamp<std::size_t>(limits.partitions, 1, buckets)) {
+  const auto last_seq
+    = std::make_shared<std::atomic<std::uint64_t>>(store_ ? store_->last_seq() : 0);
+  partitions_.reserve(shown_.size());
+  for (std::size_t i = 0; i < shown_.size(); ++i)
+    partitions_.emplace_back(share_of(limits), sources_of(store_, clock, last_seq));
+  if (!store_)
+    return;
+  readers_ = std::make_unique<core::helper_pool>("ron-mail", reader_threads, shown_.size());
+  for (std::size_t i = 0; i < shown_.size(); ++i)
+    set_loaded(i, false);
+}
+
+std::size_t mailbox_parts::index_of(std::string_view topic) const noexcept {
+  return (store_ ? store_->bucket_of(topic) : core::keyed_hash(topic)) % partitions_.size();
+}
+
+void mailbox_parts::close() {
+  if (readers_)
+    readers_->stop();
+}
+
+void mailbox_parts::set_loaded(std::size_t i, bool is) {
+  std::lock_guard guard{shown_[i].mutex};
+  if (std::exchange(shown_[i].loaded, is) != is)
+    loading_.fetch_add(is ? std::size_t(-1) : 1, std::memory_order_acq_rel);
+}
+
+void mailbox_parts::publish(std::size_t i) {
+  const auto now = partitions_[i].stats();
+  std::lock_guard guard{shown_[i].mutex};
+  shown_[i].last = now;
+}
+
+partition_stats mailbox_parts::stats() const {
+  partition_stats all;
+  for (const auto& s : shown_) {
+    std::lock_guard guard{s.mutex};
+    all += s.last;
+  }
+  return all;
+}
+
+// -- the replica -----------------------------------------------------------------------
+
+void pump_all(mailbox_self self) {
   auto& st = self->state;
   std::optional<instant> next;
   for (const auto& topic : st.waiters->topics())
@@ -86,102 +269,43 @@ void pump(mailbox_self self) {
   arm(self, next);
 }
 
-/// Something changed in `topic` alone.
 void pump(mailbox_self self, const std::string& topic) {
   arm(self, deliver(self, topic));
-}
-
-/// Serves a request on the shard that holds its topic: here, or by passing it on.
-template <class Out, class In, class F>
-caf::result<Out> at_owner(mailbox_self self, In& request, F serve) {
-  auto& st = self->state;
-  const auto owner = owner_of(st, request.topic);
-  if (st.replicas->size() == 1 || owner == self->home().index())
-    return serve(partition_of(st, request.topic));
-  auto there = caf::actor_cast<mailbox_actor>(st.replicas->at(owner));
-  if (!there)
-    return caf::make_error(core::ec::degraded, "the partition of this topic is restarting");
-  return self->delegate(there, std::move(request));
-}
-
-} // namespace
-
-mailbox_parts::mailbox_parts(mailbox_limits limits, const core::clock& clock)
-  : limits_(limits), clock_(clock) {
-  const auto n = std::clamp<std::size_t>(limits.partitions, 1, 1'024);
-  partitions_.reserve(n);
-  for (std::size_t i = 0; i < n; ++i)
-    partitions_.emplace_back(share_of(limits), random_number,
-                             [ids = std::make_shared<core::id_source>(), &clock] {
-                               return ids->next_ulid(clock.wall_ms()).to_text();
-                             });
-}
-
-std::size_t mailbox_parts::index_of(std::string_view topic) const noexcept {
-  return core::keyed_hash(topic) % partitions_.size();
 }
 
 mailbox_replica::behavior_type make_mailbox(mailbox_self self,
                                             std::shared_ptr<mailbox_parts> parts,
                                             std::shared_ptr<core::role_table> replicas) {
-  self->state.parts = std::move(parts);
-  self->state.replicas = std::move(replicas);
-  self->state.waiters.emplace(self->state.parts->limits().waiters_max);
+  auto& st = self->state;
+  st.parts = std::move(parts);
+  st.replicas = std::move(replicas);
+  st.waiters.emplace(st.parts->limits().waiters_max);
+  st.seats.resize(st.parts->size());
+  begin_loading(self);
   return {
     [self](outgoing& m) -> caf::result<sent> {
-      return at_owner<sent>(self, m, [&](partition& box) -> caf::result<sent> {
-        const auto topic = m.topic;
-        auto accepted = box.send(std::move(m), self->clock().now(),
-                                 self->state.parts->clock().wall_ms());
-        if (!accepted)
-          return core::to_caf(accepted.error());
-        pump(self, topic);
-        return std::move(*accepted);
-      });
+      return at_owner<sent>(self, m, [&](std::size_t at) { return serve(self, at, m); });
     },
     [self](receive& r) -> caf::result<received> {
-      return at_owner<received>(self, r, [&](partition& box) -> caf::result<received> {
-        const auto now = self->clock().now();
-        auto found = box.receive(r.topic, r.max, r.visibility, now);
-        if (!found.empty() || r.wait_until <= now)
-          return received{std::move(found)};
-        auto promise = self->make_response_promise<received>();
-        const auto topic = r.topic;
-        const auto until = r.wait_until;
-        if (!self->state.waiters->add(topic, until, {std::move(r), promise}))
-          promise.deliver(caf::make_error(core::ec::busy, "too many long polls wait", 1'000));
-        else
-          pump(self, topic);
-        return promise;
-      });
+      return at_owner<received>(self, r, [&](std::size_t at) { return serve(self, at, r); });
     },
     [self](look& q) -> caf::result<headlines> {
-      return at_owner<headlines>(self, q, [&](partition& box) -> caf::result<headlines> {
-        if (q.dead)
-          return headlines{box.dead_letters(q.topic, q.limit)};
-        return headlines{box.peek(q.topic, q.limit, self->clock().now())};
-      });
+      return at_owner<headlines>(self, q, [&](std::size_t at) { return serve(self, at, q); });
     },
     [self](settle& s) -> caf::result<settled> {
-      return at_owner<settled>(self, s, [&](partition& box) -> caf::result<settled> {
-        const auto now = self->clock().now();
-        settled out{s.ack ? box.ack(s.topic, s.receipts, now)
-                          : box.nack(s.topic, s.receipts, now)};
-        pump(self, s.topic); // the next message of a key may be deliverable now
-        return out;
-      });
+      return at_owner<settled>(self, s, [&](std::size_t at) { return serve(self, at, s); });
     },
     [self](redrive& r) -> caf::result<redriven> {
-      return at_owner<redriven>(self, r, [&](partition& box) -> caf::result<redriven> {
-        redriven out{box.redrive(r.topic, self->clock().now())};
-        pump(self, r.topic);
-        return out;
-      });
+      return at_owner<redriven>(self, r, [&](std::size_t at) { return serve(self, at, r); });
+    },
+    [self](look_at_topic& q) -> caf::result<topic_stats> {
+      return at_owner<topic_stats>(self, q, [&](std::size_t at) { return serve(self, at, q); });
     },
     [self](atom::tick) {
       self->state.tick_at = {};
-      pump(self);
+      pump_all(self);
     },
+    [self](atom::tick, std::uint64_t at) { retry_load(self, static_cast<std::size_t>(at)); },
   };
 }
 

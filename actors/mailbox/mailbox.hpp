@@ -1,13 +1,18 @@
 #pragma once
 
 #include "core/actor/actor.hpp"
+#include "core/actor/helper_pool.hpp"
 #include "core/actor/role_ref.hpp"
+#include "mailbox/journal.hpp"
 #include "mailbox/messages.hpp"
 #include "mailbox/partition.hpp"
 #include "mailbox/waiters.hpp"
 
+#include <atomic>
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -31,7 +36,9 @@ struct mailbox_limits {
 /// shard; it lives here so that a restarted replica finds the messages.
 class mailbox_parts {
 public:
-  mailbox_parts(mailbox_limits limits, const core::clock& clock);
+  /// Without a journal everything is in RAM and goes with the process.
+  mailbox_parts(mailbox_limits limits, const core::clock& clock,
+                std::shared_ptr<journal> store = nullptr);
 
   std::size_t index_of(std::string_view topic) const noexcept;
   partition& at(std::size_t i) noexcept { return partitions_[i]; }
@@ -39,16 +46,53 @@ public:
   const mailbox_limits& limits() const noexcept { return limits_; }
   const core::clock& clock() const noexcept { return clock_; }
 
+  /// Null in RAM.
+  const std::shared_ptr<journal>& store() const noexcept { return store_; }
+  /// Threads that read the journal; only with one.
+  core::helper_pool& readers() noexcept { return *readers_; }
+  /// Ends the readers; after the actors, before the journal goes. Idempotent.
+  void close();
+
+  /// True while every partition has what its store has. Any thread.
+  bool loaded() const noexcept { return loading_.load(std::memory_order_acquire) == 0; }
+  /// Partition `i` is read anew, or has been. Its own shard.
+  void set_loaded(std::size_t i, bool is);
+
+  /// What partition `i` has come to, for `stats`. Its own shard.
+  void publish(std::size_t i);
+  /// All partitions together. Any thread.
+  partition_stats stats() const;
+
 private:
+  struct shown {
+    mutable std::mutex mutex;
+    partition_stats last;
+    bool loaded = true;
+  };
+
   mailbox_limits limits_;
   const core::clock& clock_;
+  std::shared_ptr<journal> store_;
+  std::unique_ptr<core::helper_pool> readers_;
+  std::atomic<std::size_t> loading_{0};
   std::vector<partition> partitions_;
+  std::vector<shown> shown_;
 };
 
 /// A long poll that found nothing yet.
 struct waiting_receive {
   receive what;
   caf::typed_response_promise<received> promise;
+};
+
+/// What a replica knows of a partition it holds, beside the partition.
+struct partition_seat {
+  bool loading = false;         ///< requests are refused until it has what its store has
+  bool broken = false;          ///< a change was lost: answers that wait may be wrong
+  std::size_t outstanding = 0;  ///< writes that were not told of yet
+  /// Replays of a send that waits for the disk, by its sequence number. They are requests under
+  /// way, bounded as those are.
+  std::map<std::uint64_t, std::vector<caf::typed_response_promise<sent>>> replays;
 };
 
 /// One replica of the mailbox role; there is one on every shard. Replica i of n holds partitions
@@ -58,16 +102,21 @@ struct mailbox_state {
   std::shared_ptr<mailbox_parts> parts;
   std::shared_ptr<core::role_table> replicas;
   std::optional<waiter_list<waiting_receive>> waiters;
+  std::vector<partition_seat> seats; ///< one per partition, its own in use
   core::instant tick_at{};    ///< when the timer that is set fires; epoch = none is set
 };
 
 /// The role's interface and the replica's own timer.
 using mailbox_replica = mailbox_actor::extend<
   // INTERNAL: a delay, a visibility period or a caller's patience has ended.
-  caf::reacts_to<atom::tick>>;
+  caf::reacts_to<atom::tick>,
+  // INTERNAL: try again to read this partition from its store.
+  caf::reacts_to<atom::tick, std::uint64_t>>;
 
 using mailbox_self = core::actor_self<mailbox_replica, mailbox_state>;
 
+/// Answers what changes a partition when its store has the change. After a restart, or when a
+/// change was lost, the partition is read from its store, some hundred entries a turn.
 mailbox_replica::behavior_type make_mailbox(mailbox_self self,
                                             std::shared_ptr<mailbox_parts> parts,
                                             std::shared_ptr<core::role_table> replicas);

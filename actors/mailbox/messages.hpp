@@ -44,16 +44,24 @@ struct settled {
   std::vector<receipt_status> statuses; ///< in the order of the receipts
 };
 
-/// Makes dead letters deliverable again.
+/// Makes dead letters deliverable again, oldest first.
 struct redrive {
   std::string topic;
+  std::uint32_t max = 1'000;
 };
 struct redriven {
   std::uint64_t messages = 0;
 };
 
+/// Asks how a topic stands.
+struct look_at_topic {
+  std::string topic;
+};
+
 /// The mailbox role on one shard; also the interface of the partition that holds a topic.
-/// Errors of every handler: busy (a mailbox is full), degraded (the partition is away).
+/// Errors of every handler: busy (a mailbox is full, or too much waits for the disk), degraded (the
+/// partition is away or being read from disk). Of those that change something also what the store
+/// says: store_quota, disk_full, degraded.
 using mailbox_actor = caf::typed_actor<
   // Accepts a message. Errors: store_quota, conflict (idempotency key with another body), quota.
   caf::replies_to<outgoing>::with<sent>,
@@ -64,7 +72,9 @@ using mailbox_actor = caf::typed_actor<
   // Acknowledges deliveries or gives them back.
   caf::replies_to<settle>::with<settled>,
   // Puts dead letters back into the topic.
-  caf::replies_to<redrive>::with<redriven>>;
+  caf::replies_to<redrive>::with<redriven>,
+  // How a topic stands; changes nothing.
+  caf::replies_to<look_at_topic>::with<topic_stats>>;
 
 } // namespace ron::mailbox
 
@@ -79,3 +89,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::settle)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::settled)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::redrive)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::redriven)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::look_at_topic)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::topic_stats)

@@ -3,6 +3,7 @@
 #include "core/hash.hpp"
 #include "core/json.hpp"
 #include "core/object_reader.hpp"
+#include "mailbox/times.hpp"
 
 #include <caf/event_based_actor.hpp>
 
@@ -23,9 +24,11 @@ constexpr std::size_t receipts_max = 100;
 constexpr std::uint64_t messages_a_call_max = 100;
 constexpr std::uint64_t page_max = 1'000;
 constexpr std::uint64_t visibility_ms_min = 250;
-constexpr std::uint64_t visibility_ms_max = 12 * 3'600'000;
-constexpr std::uint64_t ttl_s_max = 14 * 86'400;
-constexpr std::uint64_t delay_ms_max = 15 * 60'000;
+constexpr std::uint64_t visibility_ms_max = milliseconds{visibility_max}.count();
+constexpr std::uint64_t ttl_s_max = std::chrono::seconds{time_to_live_max}.count();
+constexpr std::uint64_t delay_ms_max = milliseconds{delay_max}.count();
+/// Dead letters that one call puts back, unless it says otherwise; also the most it may ask for.
+constexpr std::uint64_t redrive_max = 1'000;
 constexpr std::uint64_t wait_s_max = 30;
 /// A long poll is answered at its end; the answer gets this much time on top.
 constexpr std::chrono::milliseconds answer_grace{2'000};
@@ -202,11 +205,31 @@ void serve_look(const role& box, bool dead, const exchange_ptr& x) {
 
 void serve_redrive(const role& box, const exchange_ptr& x) {
   object_reader in{x->request().args};
-  redrive r{read_topic(in)};
+  redrive r;
+  r.topic = read_topic(in);
+  r.max = static_cast<std::uint32_t>(
+    in.optional_uint("max", 1, redrive_max).value_or(redrive_max));
   if (auto ok = in.finish(); !ok)
     return x->fail(ok.error());
   box.call(x->self(), x->request().deadline, std::move(r))
     .then([x](const redriven& done) { reply(x, {{"messages", done.messages}}); }, fail_with(x));
+}
+
+void serve_stats(const role& box, const exchange_ptr& x) {
+  object_reader in{x->request().args};
+  look_at_topic q{read_topic(in)};
+  if (auto ok = in.finish(); !ok)
+    return x->fail(ok.error());
+  box.call(x->self(), x->request().deadline, std::move(q))
+    .then(
+      [x](const topic_stats& t) {
+        reply(x, {{"waiting", t.waiting},
+                  {"in_flight", t.in_flight},
+                  {"dead", t.dead},
+                  {"bytes", t.bytes},
+                  {"oldest_ms", t.oldest_ms == 0 ? json(nullptr) : json(t.oldest_ms)}});
+      },
+      fail_with(x));
 }
 
 } // namespace
@@ -241,6 +264,8 @@ std::vector<transport::operation> operations(role box, operation_limits limits) 
   add({.name = "mb.redrive", .method = "POST", .path = "/v1/mailbox/{topic}/dlq/redrive",
        .label = label, .needs = access::admin, .takes = body::json,
        .handle = [=](exchange_ptr x) { serve_redrive(box, x); }});
+  add({.name = "mb.stats", .method = "GET", .path = "/v1/mailbox/{topic}/stats", .label = label,
+       .needs = access::read, .handle = [=](exchange_ptr x) { serve_stats(box, x); }});
   return rows;
 }
 

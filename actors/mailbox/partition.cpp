@@ -1,7 +1,10 @@
 #include "mailbox/partition.hpp"
 
+#include "core/hash.hpp"
+#include "core/sip_hash.hpp"
+#include "mailbox/receipt.hpp"
+
 #include <algorithm>
-#include <charconv>
 
 namespace ron::mailbox {
 
@@ -22,121 +25,94 @@ std::uint64_t size_of_parts(const core::bytes& payload, const std::string& key,
   return n;
 }
 
-// A receipt is "<sequence>.<nonce>" in hex: the place to look and a number nobody can guess.
-std::string make_receipt(std::uint64_t seq, std::uint64_t nonce) {
-  char text[40];
-  auto r = std::to_chars(text, text + sizeof text, seq, 16);
-  *r.ptr++ = '.';
-  r = std::to_chars(r.ptr, text + sizeof text, nonce, 16);
-  return {text, r.ptr};
-}
-
-std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_receipt(std::string_view text) {
-  std::uint64_t seq = 0;
-  std::uint64_t nonce = 0;
-  auto* end = text.data() + text.size();
-  auto a = std::from_chars(text.data(), end, seq, 16);
-  if (a.ec != std::errc{} || a.ptr == end || *a.ptr != '.')
-    return std::nullopt;
-  auto b = std::from_chars(a.ptr + 1, end, nonce, 16);
-  if (b.ec != std::errc{} || b.ptr != end)
-    return std::nullopt;
-  return std::pair{seq, nonce};
+send_slot slot_of(const outgoing& m) {
+  std::string all;
+  all.reserve(m.caller.size() + m.topic.size() + m.idempotency_key.size() + 8);
+  for (const auto* part : {&m.caller, &m.topic, &m.idempotency_key}) {
+    const auto n = static_cast<std::uint32_t>(part->size());
+    for (int shift = 0; shift < 32; shift += 8)
+      all.push_back(static_cast<char>(n >> shift & 0xff)); // no two calls make the same bytes
+    all += *part;
+  }
+  return core::b3::hash({reinterpret_cast<const std::uint8_t*>(all.data()), all.size()});
 }
 
 } // namespace
 
-std::string_view to_string(receipt_status s) noexcept {
-  switch (s) {
-    case receipt_status::ok:
-      return "ok";
-    case receipt_status::gone:
-      return "gone";
-    case receipt_status::expired:
-      break;
-  }
-  return "expired";
+partition::partition(partition_limits limits, partition_sources sources)
+  : limits_(limits), sources_(std::move(sources)) {
+  // nop
 }
 
-partition::partition(partition_limits limits, std::function<std::uint64_t()> random,
-                     std::function<std::string()> make_id)
-  : limits_(limits), random_(std::move(random)), make_id_(std::move(make_id)) {
-  // nop
+std::size_t partition::slot_hash::operator()(const send_slot& s) const noexcept {
+  return core::keyed_hash(core::byte_view{s}); // whoever chooses keys cannot choose places
 }
 
 std::uint64_t partition::size_of(const message& m) noexcept {
   return size_of_parts(m.payload, m.key, m.attrs);
 }
 
+void partition::note_state(const topic_state& t, std::uint64_t seq, const message& m) {
+  if (stored())
+    changes_.emplace_back(keep_state{t.in, seq, m});
+}
+
 // -- sending -------------------------------------------------------------------
 
-result<sent> partition::send(outgoing m, instant now, std::int64_t wall_ms) {
+result<accepted> partition::send(outgoing m, instant now, std::int64_t wall_ms) {
   forget_sends(now);
   expire(now);
-  std::string slot;
+  send_slot slot{};
   if (!m.idempotency_key.empty()) {
-    slot = m.caller + '\n' + m.topic + '\n' + m.idempotency_key;
+    slot = slot_of(m);
     auto replay = replay_of(m, slot);
     if (!replay)
       return std::unexpected{replay.error()};
     if (*replay)
-      return **replay;
+      return std::move(**replay);
   }
-  const auto size = size_of_parts(m.payload, m.key, m.attrs);
-  if (auto room = check_room(m, size); !room)
+  if (auto room = check_room(m, size_of_parts(m.payload, m.key, m.attrs)); !room) {
+    ++totals_.refused_total;
     return std::unexpected{room.error()};
-
-  auto& topic = *topics_.try_emplace(m.topic).first;
-  auto& t = topic.second;
-  const auto seq = next_seq_++;
-  message stored;
-  stored.id = make_id_();
-  stored.payload = std::move(m.payload);
-  stored.key = std::move(m.key);
-  stored.attrs = std::move(m.attrs);
-  stored.received_at_ms = wall_ms;
+  }
+  auto& topic = topic_of(m.topic);
+  const auto seq = sources_.next_seq();
+  message fresh;
+  fresh.id = sources_.make_id();
+  fresh.payload = std::move(m.payload);
+  fresh.key = std::move(m.key);
+  fresh.attrs = std::move(m.attrs);
+  fresh.received_at_ms = wall_ms;
+  fresh.when = now + m.delay;
   if (m.ttl)
-    stored.expires = now + *m.ttl;
-  stored.when = now + m.delay;
-  auto id = stored.id;
-  const auto visible_from = stored.when;
-  const auto key = stored.key;
-  if (stored.expires)
-    expiring_.emplace(std::pair{*stored.expires, seq}, &topic);
-  t.messages.emplace(seq, std::move(stored));
-  ++messages_;
-  bytes_ += size;
-  bool first_of_key = true;
-  if (!key.empty()) {
-    auto& line = t.keys[key];
-    line.push_back(seq);
-    first_of_key = line.size() == 1;
+    fresh.expires = now + *m.ttl;
+  if (stored()) {
+    changes_.emplace_back(keep_mail{topic.second.in, seq, m.topic, fresh, fresh});
+    fresh.at = place::unconfirmed;
   }
-  if (first_of_key)
-    t.queued.emplace(visible_from, seq);
-  if (!slot.empty()) {
-    ++dedup_of_caller_[m.caller];
-    dedup_expiry_.emplace_back(now + limits_.dedup_window, slot);
-    dedup_.emplace(std::move(slot), remembered_send{m.caller, m.body_hash, id});
-  }
-  return sent{std::move(id), false};
+  auto& there = insert(topic, seq, std::move(fresh));
+  if (!m.idempotency_key.empty())
+    remember(m, slot, there, topic.second.in, seq, now);
+  ++totals_.sent_total;
+  return accepted{{there.id, false}, stored() ? seq : 0};
 }
 
-result<std::optional<sent>> partition::replay_of(const outgoing& m, const std::string& slot) const {
-  if (auto i = dedup_.find(slot); i != dedup_.end()) {
+result<std::optional<accepted>> partition::replay_of(const outgoing& m, const send_slot& slot) {
+  if (auto i = sends_.find(slot); i != sends_.end()) {
     if (i->second.body_hash != m.body_hash)
       return fail(ec::conflict, "this Idempotency-Key was used with another body");
-    return sent{i->second.message_id, true};
+    ++totals_.duplicates_total;
+    return accepted{{i->second.message_id, true}, i->second.unconfirmed};
   }
-  auto mine = dedup_of_caller_.find(m.caller);
-  if (dedup_.size() >= limits_.dedup_max
-      || (mine != dedup_of_caller_.end() && mine->second >= limits_.dedup_caller_max))
+  auto mine = sends_of_caller_.find(m.caller);
+  if (sends_.size() >= limits_.dedup_max
+      || (mine != sends_of_caller_.end() && mine->second >= limits_.dedup_caller_max))
     return fail(ec::quota, "too many idempotency keys are remembered; each is kept for 300 s",
                 1'000);
-  return std::optional<sent>{};
+  return std::optional<accepted>{};
 }
 
-result<void> partition::check_room(const outgoing& m, std::uint64_t size) const {
+result<void> partition::check_room(const outgoing& m, std::uint64_t size) {
   if (messages_ >= limits_.messages_max || bytes_ + size > limits_.bytes_max)
     return fail(ec::store_quota, "the mailbox is full; acknowledge or expire messages first");
   if (topics_.size() >= limits_.topics_max && !topics_.contains(m.topic))
@@ -144,14 +120,69 @@ result<void> partition::check_room(const outgoing& m, std::uint64_t size) const 
   return {};
 }
 
+void partition::confirm(const std::string& topic, std::uint64_t seq, instant now) {
+  if (auto s = unconfirmed_sends_.extract(seq))
+    sends_.at(s.mapped()).unconfirmed = 0;
+  auto i = topics_.find(topic);
+  auto& t = i->second;
+  auto& m = t.messages.at(seq);
+  if (m.expires && *m.expires <= now) {
+    m.at = place::queued;
+    ++totals_.expired_total;
+    erase(t, seq);
+    return drop_if_empty(i);
+  }
+  m.at = place::queued;
+  if (m.key.empty() || t.keys.at(m.key).front() == seq)
+    t.queued.emplace(m.when, seq);
+}
+
+void partition::cancel(const std::string& topic, std::uint64_t seq) {
+  if (auto s = unconfirmed_sends_.extract(seq))
+    forget(sends_.find(s.mapped()));
+  auto i = topics_.find(topic);
+  remove(i->second, seq);
+  --totals_.sent_total;
+  drop_if_empty(i);
+}
+
+// -- idempotent sends ----------------------------------------------------------
+
+void partition::remember(const outgoing& m, const send_slot& slot, const message& what, bucket in,
+                         std::uint64_t seq, instant now) {
+  send_record r;
+  r.caller = m.caller;
+  r.body_hash = m.body_hash;
+  r.message_id = what.id;
+  r.until = now + limits_.dedup_window;
+  r.in = in;
+  if (stored()) {
+    changes_.emplace_back(keep_send{in, {slot, r}});
+    r.unconfirmed = seq;
+    unconfirmed_sends_.emplace(seq, slot);
+  }
+  ++sends_of_caller_[m.caller];
+  sends_expiring_.emplace(r.until, slot);
+  sends_.emplace(slot, std::move(r));
+}
+
+void partition::forget(send_map::iterator i) {
+  auto mine = sends_of_caller_.find(i->second.caller);
+  if (--mine->second == 0)
+    sends_of_caller_.erase(mine);
+  sends_expiring_.erase({i->second.until, i->first});
+  sends_.erase(i);
+}
+
 void partition::forget_sends(instant now) {
-  while (!dedup_expiry_.empty() && dedup_expiry_.front().first <= now) {
-    auto i = dedup_.find(dedup_expiry_.front().second);
-    auto mine = dedup_of_caller_.find(i->second.caller);
-    if (--mine->second == 0)
-      dedup_of_caller_.erase(mine);
-    dedup_.erase(i);
-    dedup_expiry_.pop_front();
+  for (auto n = limits_.sweep_max; n > 0 && !sends_expiring_.empty(); --n) {
+    const auto& [until, slot] = *sends_expiring_.begin();
+    auto i = sends_.find(slot);
+    if (until > now || i->second.unconfirmed != 0)
+      return;
+    if (stored())
+      changes_.emplace_back(forget_send{i->second.in, slot});
+    forget(i);
   }
 }
 
@@ -165,19 +196,27 @@ std::vector<delivery> partition::receive(const std::string& topic, std::size_t m
   if (i == topics_.end())
     return out;
   auto& t = i->second;
-  sweep(t, now);
+  sweep(*i, now);
   while (out.size() < max && !t.queued.empty() && t.queued.begin()->first <= now) {
     const auto seq = t.queued.begin()->second;
-    t.queued.erase(t.queued.begin());
     auto& m = t.messages.at(seq);
+    if (m.expires && *m.expires <= now) { // `expire` has not come to it yet
+      ++totals_.expired_total;
+      erase(t, seq);
+      continue;
+    }
+    t.queued.erase(t.queued.begin());
     m.at = place::in_flight;
     m.when = now + visibility;
-    m.nonce = random_();
+    m.nonce = sources_.random();
+    totals_.redelivered_total += m.attempts > 0;
     ++m.attempts;
     t.in_flight.emplace(m.when, seq);
+    note_state(t, seq, m);
     out.push_back({m.id, m.payload, m.attrs, m.key, m.attempts, m.received_at_ms,
                    make_receipt(seq, m.nonce)});
   }
+  totals_.delivered_total += out.size();
   drop_if_empty(i);
   return out;
 }
@@ -185,24 +224,29 @@ std::vector<delivery> partition::receive(const std::string& topic, std::size_t m
 // Forgets messages of all topics whose time to live is over. One in flight lives until its delivery
 // ends.
 void partition::expire(instant now) {
-  while (!expiring_.empty() && expiring_.begin()->first.first <= now) {
+  for (auto n = limits_.sweep_max;
+       n > 0 && !expiring_.empty() && expiring_.begin()->first.first <= now; --n) {
     const auto seq = expiring_.begin()->first.second;
     auto& [name, t] = *expiring_.begin()->second;
     expiring_.erase(expiring_.begin());
-    if (t.messages.at(seq).at != place::queued)
+    const auto at = t.messages.at(seq).at;
+    if (at != place::queued && at != place::dead)
       continue;
+    ++(at == place::dead ? totals_.dead_expired_total : totals_.expired_total);
     erase(t, seq);
     drop_if_empty(topics_.find(name));
   }
 }
 
-// Ends deliveries whose time is over.
-void partition::sweep(topic_state& t, instant now) {
-  while (!t.in_flight.empty() && t.in_flight.begin()->first <= now) {
+// Ends deliveries whose time is over. That they are over can be told from what the store has.
+void partition::sweep(topic_map::value_type& topic, instant now) {
+  auto& t = topic.second;
+  for (auto n = limits_.sweep_max;
+       n > 0 && !t.in_flight.empty() && t.in_flight.begin()->first <= now; --n) {
     const auto seq = t.in_flight.begin()->second;
     t.in_flight.erase(t.in_flight.begin());
     if (t.messages.at(seq).attempts >= limits_.attempts_max)
-      bury(t, seq);
+      bury(topic, seq, now);
     else
       queue(t, seq, now, now);
   }
@@ -210,24 +254,78 @@ void partition::sweep(topic_state& t, instant now) {
 
 void partition::queue(topic_state& t, std::uint64_t seq, instant visible_from, instant now) {
   auto& m = t.messages.at(seq);
-  if (m.expires && *m.expires <= now)
+  if (m.expires && *m.expires <= now) {
+    ++totals_.expired_total;
     return erase(t, seq);
+  }
   m.at = place::queued;
   m.when = visible_from;
   t.queued.emplace(visible_from, seq);
 }
 
-void partition::bury(topic_state& t, std::uint64_t seq) {
+void partition::bury(topic_map::value_type& topic, std::uint64_t seq, instant now) {
+  auto& t = topic.second;
   auto& m = t.messages.at(seq);
   m.at = place::dead;
-  if (m.expires)
-    expiring_.erase({*m.expires, seq});
-  m.expires.reset(); // kept for whoever looks into it
-  ++dead_total_;
+  t.dead.insert(seq);
+  ++dead_;
+  ++totals_.dead_total;
+  set_expiry(topic, seq, now + limits_.dead_keep); // time for whoever looks into it
+  note_state(t, seq, m);
   release_key(t, m, seq);
 }
 
 void partition::erase(topic_state& t, std::uint64_t seq) {
+  if (stored())
+    changes_.emplace_back(forget_mail{t.in, seq});
+  remove(t, seq);
+}
+
+// -- keeping the maps together -------------------------------------------------
+
+partition::topic_map::value_type& partition::topic_of(const std::string& name) {
+  auto [i, fresh] = topics_.try_emplace(name);
+  if (fresh && stored())
+    i->second.in = sources_.bucket_of(name);
+  return *i;
+}
+
+partition::message& partition::insert(topic_map::value_type& topic, std::uint64_t seq, message m) {
+  auto& t = topic.second;
+  const auto size = size_of(m);
+  ++messages_;
+  bytes_ += size;
+  t.bytes += size;
+  if (m.expires)
+    expiring_.emplace(std::pair{*m.expires, seq}, &topic);
+  auto& there = t.messages.emplace(seq, std::move(m)).first->second;
+  if (there.at == place::dead)
+    return there;
+  if (join_line(t, there, seq) && there.at == place::queued)
+    t.queued.emplace(there.when, seq);
+  return there;
+}
+
+// Puts a message at the end of its key's line; true if it is the one that may be delivered.
+bool partition::join_line(topic_state& t, const message& m, std::uint64_t seq) {
+  if (m.key.empty())
+    return true;
+  auto& line = t.keys[m.key];
+  line.push_back(seq);
+  return line.size() == 1;
+}
+
+void partition::set_expiry(topic_map::value_type& topic, std::uint64_t seq,
+                           std::optional<instant> expires) {
+  auto& m = topic.second.messages.at(seq);
+  if (m.expires)
+    expiring_.erase({*m.expires, seq});
+  m.expires = expires;
+  if (expires)
+    expiring_.emplace(std::pair{*expires, seq}, &topic);
+}
+
+void partition::remove(topic_state& t, std::uint64_t seq) {
   auto i = t.messages.find(seq);
   auto& m = i->second;
   if (m.at == place::queued)
@@ -236,9 +334,13 @@ void partition::erase(topic_state& t, std::uint64_t seq) {
     t.in_flight.erase({m.when, seq});
   if (m.expires)
     expiring_.erase({*m.expires, seq});
-  if (m.at != place::dead)
+  if (m.at == place::dead)
+    dead_ -= t.dead.erase(seq);
+  else
     release_key(t, m, seq);
-  bytes_ -= size_of(m);
+  const auto size = size_of(m);
+  bytes_ -= size;
+  t.bytes -= size;
   --messages_;
   t.messages.erase(i);
 }
@@ -254,7 +356,8 @@ void partition::release_key(topic_state& t, const message& m, std::uint64_t seq)
     t.keys.erase(line);
   } else if (was_front) {
     const auto next = line->second.front();
-    t.queued.emplace(t.messages.at(next).when, next);
+    if (auto& n = t.messages.at(next); n.at == place::queued)
+      t.queued.emplace(n.when, next);
   }
 }
 
@@ -263,126 +366,50 @@ void partition::drop_if_empty(topic_map::iterator i) {
     topics_.erase(i);
 }
 
-// -- receipts ------------------------------------------------------------------
+// -- what a store gives back ---------------------------------------------------
 
-template <class F>
-std::vector<receipt_status> partition::settle(const std::string& topic,
-                                              const std::vector<std::string>& receipts,
-                                              instant now, F&& each) {
-  expire(now);
-  std::vector<receipt_status> out(receipts.size(), receipt_status::gone);
-  auto t = topics_.find(topic);
-  if (t == topics_.end())
-    return out;
-  sweep(t->second, now);
-  for (std::size_t k = 0; k < receipts.size(); ++k) {
-    auto parsed = parse_receipt(receipts[k]);
-    auto i = parsed ? t->second.messages.find(parsed->first) : t->second.messages.end();
-    if (i == t->second.messages.end())
-      continue;
-    if (i->second.at != place::in_flight || i->second.nonce != parsed->second) {
-      out[k] = receipt_status::expired;
-      continue;
-    }
-    each(t->second, parsed->first);
-    out[k] = receipt_status::ok;
-  }
-  drop_if_empty(t);
-  return out;
+void partition::clear() {
+  topics_.clear();
+  expiring_.clear();
+  messages_ = 0;
+  bytes_ = 0;
+  dead_ = 0;
+  sends_.clear();
+  sends_expiring_.clear();
+  sends_of_caller_.clear();
+  unconfirmed_sends_.clear();
 }
 
-std::vector<receipt_status> partition::ack(const std::string& topic,
-                                           const std::vector<std::string>& receipts, instant now) {
-  return settle(topic, receipts, now,
-                [this](topic_state& t, std::uint64_t seq) { erase(t, seq); });
-}
-
-std::vector<receipt_status> partition::nack(const std::string& topic,
-                                            const std::vector<std::string>& receipts,
-                                            instant now) {
-  return settle(topic, receipts, now, [this, now](topic_state& t, std::uint64_t seq) {
-    auto& m = t.messages.at(seq);
-    t.in_flight.erase({m.when, seq});
-    if (m.attempts >= limits_.attempts_max) {
-      bury(t, seq);
+void partition::restore(stored_mail s) {
+  auto& topic = topic_of(s.topic);
+  auto& t = topic.second;
+  message fresh;
+  static_cast<mail_body&>(fresh) = std::move(s.body);
+  static_cast<mail_state&>(fresh) = s.state;
+  auto& m = insert(topic, s.seq, std::move(fresh));
+  if (m.at == place::dead) {
+    t.dead.insert(s.seq);
+    ++dead_;
+  } else if (m.at == place::in_flight) {
+    t.in_flight.emplace(m.when, s.seq);
+    if (m.key.empty())
       return;
-    }
-    const auto shift = std::min<std::uint32_t>(m.attempts, 16);
-    const auto top = std::min(limits_.backoff_max, limits_.backoff_min * (1 << shift));
-    const auto span = static_cast<std::uint64_t>((top - limits_.backoff_min).count()) + 1;
-    queue(t, seq, now + limits_.backoff_min + milliseconds(random_() % span), now);
-  });
-}
-
-// -- looking -------------------------------------------------------------------
-
-std::vector<headline> partition::peek(const std::string& topic, std::size_t limit, instant now) {
-  expire(now);
-  std::vector<headline> out;
-  auto i = topics_.find(topic);
-  if (i == topics_.end())
-    return out;
-  sweep(i->second, now);
-  for (const auto& [seq, m] : i->second.messages) {
-    if (out.size() >= limit)
-      break;
-    if (m.at == place::queued && (!m.expires || *m.expires > now))
-      out.push_back({m.id, m.key, m.attempts, m.payload.size(), m.received_at_ms});
+    auto& line = t.keys.at(m.key); // whoever is in flight is the front of its line
+    if (line.front() == s.seq)
+      return;
+    t.queued.erase({t.messages.at(line.front()).when, line.front()});
+    line.pop_back();
+    line.push_front(s.seq);
   }
-  drop_if_empty(i);
-  return out;
 }
 
-std::vector<headline> partition::dead_letters(const std::string& topic, std::size_t limit) const {
-  std::vector<headline> out;
-  auto i = topics_.find(topic);
-  if (i == topics_.end())
-    return out;
-  for (const auto& [seq, m] : i->second.messages) {
-    if (out.size() >= limit)
-      break;
-    if (m.at == place::dead)
-      out.push_back({m.id, m.key, m.attempts, m.payload.size(), m.received_at_ms});
-  }
-  return out;
-}
-
-std::size_t partition::redrive(const std::string& topic, instant now) {
-  auto i = topics_.find(topic);
-  if (i == topics_.end())
-    return 0;
-  auto& t = i->second;
-  std::size_t n = 0;
-  for (auto& [seq, m] : t.messages) {
-    if (m.at != place::dead)
-      continue;
-    ++n;
-    m.attempts = 0;
-    m.at = place::queued;
-    m.when = now;
-    bool first_of_key = true;
-    if (!m.key.empty()) { // behind what came since: its turn in the old order is over
-      auto& line = t.keys[m.key];
-      line.push_back(seq);
-      first_of_key = line.size() == 1;
-    }
-    if (first_of_key)
-      t.queued.emplace(now, seq);
-  }
-  return n;
-}
-
-std::optional<instant> partition::next_delivery(const std::string& topic) const {
-  auto i = topics_.find(topic);
-  if (i == topics_.end())
-    return std::nullopt;
-  const auto& t = i->second;
-  std::optional<instant> at;
-  if (!t.queued.empty())
-    at = t.queued.begin()->first;
-  if (!t.in_flight.empty() && (!at || t.in_flight.begin()->first < *at))
-    at = t.in_flight.begin()->first;
-  return at;
+void partition::restore(bucket in, stored_send s) {
+  send_record r;
+  static_cast<remembered_send&>(r) = std::move(s.what);
+  r.in = in;
+  ++sends_of_caller_[r.caller];
+  sends_expiring_.emplace(r.until, s.slot);
+  sends_.emplace(s.slot, std::move(r));
 }
 
 } // namespace ron::mailbox

@@ -3,6 +3,7 @@
 #include "core/bytes.hpp"
 #include "core/clock.hpp"
 #include "core/error.hpp"
+#include "mailbox/change.hpp"
 
 #include <array>
 #include <chrono>
@@ -34,6 +35,8 @@ struct partition_limits {
   milliseconds dedup_window{300'000};
   milliseconds backoff_min{200};           ///< after a nack
   milliseconds backoff_max{60'000};
+  milliseconds dead_keep{14ll * 86'400'000}; ///< a dead letter is forgotten then
+  std::size_t sweep_max = 1'024;           ///< things a call forgets or takes back by the way
 };
 
 /// What a sender hands over.
@@ -53,6 +56,13 @@ struct outgoing {
 struct sent {
   std::string message_id;
   bool duplicate = false;
+};
+
+/// What became of a send inside the partition.
+struct accepted {
+  sent answer;
+  /// Not 0: the answer holds only once this message of the topic is confirmed.
+  std::uint64_t unconfirmed = 0;
 };
 
 /// One delivery of one message.
@@ -79,20 +89,69 @@ struct headline {
 enum class receipt_status : std::uint8_t { ok, gone, expired };
 std::string_view to_string(receipt_status s) noexcept;
 
+/// How a topic stands.
+struct topic_stats {
+  std::uint64_t waiting = 0;    ///< to be delivered now or later
+  std::uint64_t in_flight = 0;
+  std::uint64_t dead = 0;
+  std::uint64_t bytes = 0;      ///< of all three, bookkeeping included
+  std::int64_t oldest_ms = 0;   ///< wall clock when the oldest of all was accepted; 0 = none
+};
+
+/// What a partition holds now and has done since start.
+struct partition_stats {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t topics = 0;
+  std::uint64_t dead = 0;            ///< dead letters now
+  std::uint64_t remembered = 0;      ///< idempotency keys
+  std::uint64_t sent_total = 0;
+  std::uint64_t duplicates_total = 0;
+  std::uint64_t delivered_total = 0; ///< redeliveries included
+  std::uint64_t redelivered_total = 0;
+  std::uint64_t acked_total = 0;
+  std::uint64_t nacked_total = 0;
+  std::uint64_t dead_total = 0;      ///< became dead letters
+  std::uint64_t expired_total = 0;   ///< forgotten at the end of their time to live
+  std::uint64_t dead_expired_total = 0; ///< dead letters forgotten
+  std::uint64_t refused_total = 0;   ///< sends that found no room
+
+  partition_stats& operator+=(const partition_stats& o) noexcept;
+};
+
+/// Where a partition gets from what it cannot make itself.
+struct partition_sources {
+  /// Uniform 64-bit numbers: receipts must not be guessable, back-off has jitter.
+  std::function<std::uint64_t()> random;
+  /// Message ids in ascending order.
+  std::function<std::string()> make_id;
+  /// Ascending numbers that no message of the store ever had.
+  std::function<std::uint64_t()> next_seq;
+  /// Where a topic lies in the store. Null: there is no store. Then nothing is kept of changes,
+  /// and a send is confirmed at once.
+  std::function<bucket(std::string_view)> bucket_of;
+};
+
 /// The topics of one partition as a pure machine: at-least-once delivery with a visibility period,
 /// order within a key (one message of a key in flight), delay, time to live, dead letters and
 /// idempotent sends. One owner, no clock, no randomness of its own. Everything is held in RAM and
-/// bounded by `partition_limits`; what does not fit is refused, nothing accepted is dropped.
+/// bounded by `partition_limits`; what does not fit is refused, nothing accepted is dropped but
+/// dead letters that nobody wanted for `dead_keep`.
+///
+/// With a store behind it each step leaves `changes` for it. A message that was sent is not
+/// delivered before its change is confirmed. After the loss of any other change the partition is
+/// ahead of its store: `clear` it and `restore` what the store has.
 class partition {
 public:
-  /// `random` gives uniform 64-bit numbers (receipts must not be guessable, back-off has jitter);
-  /// `make_id` gives message ids in ascending order.
-  partition(partition_limits limits, std::function<std::uint64_t()> random,
-            std::function<std::string()> make_id);
+  partition(partition_limits limits, partition_sources sources);
 
   /// Accepts a message. Errors: store_quota (507) when the budget is used up, conflict (409) when
   /// the idempotency key was used with another body, quota (429) when too many keys are remembered.
-  core::result<sent> send(outgoing m, core::instant now, std::int64_t wall_ms);
+  core::result<accepted> send(outgoing m, core::instant now, std::int64_t wall_ms);
+  /// The message is kept: it may be delivered now.
+  void confirm(const std::string& topic, std::uint64_t seq, core::instant now);
+  /// The message could not be kept: it was never sent.
+  void cancel(const std::string& topic, std::uint64_t seq);
 
   /// Delivers up to `max` messages of `topic`, oldest first, hidden from others for `visibility`.
   std::vector<delivery> receive(const std::string& topic, std::size_t max,
@@ -108,78 +167,94 @@ public:
   /// Heads of waiting messages, oldest first; changes nothing but the clean-up of what expired.
   std::vector<headline> peek(const std::string& topic, std::size_t limit, core::instant now);
   /// Dead letters, oldest first.
-  std::vector<headline> dead_letters(const std::string& topic, std::size_t limit) const;
-  /// Makes all dead letters of a topic deliverable again; returns how many.
-  std::size_t redrive(const std::string& topic, core::instant now);
+  std::vector<headline> dead_letters(const std::string& topic, std::size_t limit,
+                                     core::instant now);
+  /// Makes up to `max` dead letters of a topic deliverable again, oldest first; returns how many.
+  std::size_t redrive(const std::string& topic, std::size_t max, core::instant now);
+  topic_stats topic(const std::string& topic, core::instant now);
 
   /// When the topic can deliver its next message without another send; none = never.
   std::optional<core::instant> next_delivery(const std::string& topic) const;
 
+  /// What the store has to keep since the last call, in order.
+  std::vector<change> take_changes() { return std::exchange(changes_, {}); }
+  /// Forgets everything but totals and changes. Only with nothing unconfirmed.
+  void clear();
+  /// Takes back what a store kept, within `limits` or not.
+  void restore(stored_mail m);
+  void restore(bucket in, stored_send s);
+
   std::size_t messages() const noexcept { return messages_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
   std::size_t topics() const noexcept { return topics_.size(); }
-  std::size_t remembered() const noexcept { return dedup_.size(); }
-  std::uint64_t dead_total() const noexcept { return dead_total_; }
+  std::size_t remembered() const noexcept { return sends_.size(); }
+  partition_stats stats() const noexcept;
   const partition_limits& limits() const noexcept { return limits_; }
 
 private:
-  enum class place : std::uint8_t { queued, in_flight, dead };
-  struct message {
-    std::string id;
-    core::bytes payload;
-    std::string key;
-    std::map<std::string, std::string> attrs;
-    std::int64_t received_at_ms = 0;
-    std::optional<core::instant> expires;
-    core::instant when{};        ///< queued: visible from; in flight: delivery ends
-    std::uint32_t attempts = 0;
-    std::uint64_t nonce = 0;     ///< of the current delivery
-    place at = place::queued;
-  };
+  struct message : mail_body, mail_state {};
   using timeline = std::set<std::pair<core::instant, std::uint64_t>>;
   struct topic_state {
+    bucket in = 0;
+    std::uint64_t bytes = 0;
     std::map<std::uint64_t, message> messages;                        ///< by sequence number
     timeline queued;                                                  ///< by visible-from
     timeline in_flight;                                               ///< by end of delivery
+    std::set<std::uint64_t> dead;
     std::unordered_map<std::string, std::deque<std::uint64_t>> keys;  ///< front may be delivered
   };
-  struct remembered_send {
-    std::string caller;
-    std::array<std::uint8_t, 32> body_hash;
-    std::string message_id;
+  struct send_record : remembered_send {
+    bucket in = 0;
+    std::uint64_t unconfirmed = 0;
   };
-
+  struct slot_hash {
+    std::size_t operator()(const send_slot& s) const noexcept;
+  };
   using topic_map = std::unordered_map<std::string, topic_state>;
+  using send_map = std::unordered_map<send_slot, send_record, slot_hash>;
 
-  core::result<std::optional<sent>> replay_of(const outgoing& m, const std::string& slot) const;
-  core::result<void> check_room(const outgoing& m, std::uint64_t size) const;
+  bool stored() const noexcept { return bool{sources_.bucket_of}; }
+  core::result<std::optional<accepted>> replay_of(const outgoing& m, const send_slot& slot);
+  core::result<void> check_room(const outgoing& m, std::uint64_t size);
+  void remember(const outgoing& m, const send_slot& slot, const message& what, bucket in,
+                std::uint64_t seq, core::instant now);
+  void forget(send_map::iterator i);
   void forget_sends(core::instant now);
   void expire(core::instant now);
-  void sweep(topic_state& t, core::instant now);
+  void sweep(topic_map::value_type& topic, core::instant now);
+  topic_map::value_type& topic_of(const std::string& name);
+  message& insert(topic_map::value_type& topic, std::uint64_t seq, message m);
+  bool join_line(topic_state& t, const message& m, std::uint64_t seq);
   void queue(topic_state& t, std::uint64_t seq, core::instant visible_from, core::instant now);
-  void bury(topic_state& t, std::uint64_t seq);
+  void bury(topic_map::value_type& topic, std::uint64_t seq, core::instant now);
+  void set_expiry(topic_map::value_type& topic, std::uint64_t seq,
+                  std::optional<core::instant> expires);
   void erase(topic_state& t, std::uint64_t seq);
+  void remove(topic_state& t, std::uint64_t seq);
   void release_key(topic_state& t, const message& m, std::uint64_t seq);
   void drop_if_empty(topic_map::iterator i);
+  void note_state(const topic_state& t, std::uint64_t seq, const message& m);
   template <class F>
   std::vector<receipt_status> settle(const std::string& topic,
                                      const std::vector<std::string>& receipts, core::instant now,
                                      F&& each);
   static std::uint64_t size_of(const message& m) noexcept;
+  static headline head_of(const message& m);
 
   partition_limits limits_;
-  std::function<std::uint64_t()> random_;
-  std::function<std::string()> make_id_;
+  partition_sources sources_;
   topic_map topics_;
   /// Whose life ends when; at most one entry per message.
   std::map<std::pair<core::instant, std::uint64_t>, topic_map::value_type*> expiring_;
-  std::uint64_t next_seq_ = 1;
   std::size_t messages_ = 0;
   std::uint64_t bytes_ = 0;
-  std::uint64_t dead_total_ = 0;
-  std::unordered_map<std::string, remembered_send> dedup_;
-  std::deque<std::pair<core::instant, std::string>> dedup_expiry_; ///< oldest first
-  std::unordered_map<std::string, std::size_t> dedup_of_caller_;
+  std::size_t dead_ = 0;
+  partition_stats totals_;
+  send_map sends_;
+  std::set<std::pair<core::instant, send_slot>> sends_expiring_;
+  std::unordered_map<std::string, std::size_t> sends_of_caller_;
+  std::map<std::uint64_t, send_slot> unconfirmed_sends_; ///< by sequence number
+  std::vector<change> changes_;
 };
 
 } // namespace ron::mailbox

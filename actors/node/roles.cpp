@@ -5,6 +5,7 @@
 #include "index/index.hpp"
 #include "index/lmdb_store.hpp"
 #include "index/operations.hpp"
+#include "mailbox/lmdb_journal.hpp"
 #include "mailbox/operations.hpp"
 #include "omnigate/operations.hpp"
 #include "storage/lmdb_backend.hpp"
@@ -115,7 +116,18 @@ started<void> roles::open_stores(std::size_t shards) {
     m.visibility = c.mailbox.visibility;
     m.dedup_window = c.mailbox.dedup_window;
     m.waiters_max = c.omnigate.waiters_max;
-    mail_ = std::make_shared<mailbox::mailbox_parts>(m, clock_);
+    std::shared_ptr<mailbox::journal> store;
+    if (!c.mailbox.db.empty()) {
+      mailbox::lmdb_journal_options o;
+      o.path = c.mailbox.db;
+      o.map_bytes = c.lmdb.map_max;
+      o.readers_max = readers_max;
+      auto db = mailbox::open_lmdb_journal(o, clock_);
+      if (!db)
+        return store_failure("mailbox", db.error());
+      store = std::move(*db);
+    }
+    mail_ = std::make_shared<mailbox::mailbox_parts>(m, clock_, std::move(store));
   }
   return {};
 }
@@ -206,7 +218,8 @@ std::vector<readiness_key> roles::keys() const {
   if (storage_ || gate)
     out.push_back({"storage", storage_ && storage_->role.ref.ready(), true});
   if (mailbox_ || gate)
-    out.push_back({"mailbox", mailbox_ && mailbox_->role.ref.ready(), true});
+    out.push_back(
+        {"mailbox", mailbox_ && mailbox_->role.ref.ready() && mail_->loaded(), true});
   return out;
 }
 
@@ -261,11 +274,14 @@ bool roles::stopped() const {
 void roles::close() {
   if (readers_)
     readers_->stop();
+  if (mail_)
+    mail_->close();
   mailbox_.reset();
   storage_.reset();
   index_.reset();
   lmdb_metrics_.reset();
   storage_metrics_.reset();
+  mail_.reset();
   objects_.reset();
   names_.reset();
 }

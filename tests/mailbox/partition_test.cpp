@@ -20,13 +20,17 @@ struct Partition : ::testing::Test {
   partition_limits limits;
   std::mt19937_64 random{7};
   int ids = 0;
+  std::uint64_t last_seq = 0;
+  std::function<bucket(std::string_view)> bucket_of;
   instant now{1h};
   std::optional<partition> box;
 
   partition& p() {
     if (!box)
-      box.emplace(limits, [this] { return random(); },
-                  [this] { return "m" + std::to_string(++ids); });
+      box.emplace(limits, partition_sources{[this] { return random(); },
+                                            [this] { return "m" + std::to_string(++ids); },
+                                            [this] { return ++last_seq; },
+                                            bucket_of});
     return *box;
   }
   outgoing mail(std::string text, std::string key = {}) {
@@ -114,10 +118,10 @@ TEST_F(Partition, IsDeadAfterFiveAttemptsAndRedriven) {
     now += 5s;
   }
   EXPECT_TRUE(receive().empty());
-  ASSERT_EQ(p().dead_letters("t", 10).size(), 1u);
-  EXPECT_EQ(p().dead_total(), 1u);
+  ASSERT_EQ(p().dead_letters("t", 10, now).size(), 1u);
+  EXPECT_EQ(p().stats().dead_total, 1u);
   EXPECT_TRUE(p().peek("t", 10, now).empty());
-  EXPECT_EQ(p().redrive("t", now), 1u);
+  EXPECT_EQ(p().redrive("t", 1'000, now), 1u);
   EXPECT_EQ(receive().at(0).attempt, 1u);
 }
 
@@ -174,9 +178,9 @@ TEST_F(Partition, AReplayGivesTheSameIdAndAnotherBodyConflicts) {
   auto first = p().send(m, now, 0);
   auto again = p().send(m, now + 299s, 0);
   ASSERT_TRUE(first && again);
-  EXPECT_FALSE(first->duplicate);
-  EXPECT_TRUE(again->duplicate);
-  EXPECT_EQ(first->message_id, again->message_id);
+  EXPECT_FALSE(first->answer.duplicate);
+  EXPECT_TRUE(again->answer.duplicate);
+  EXPECT_EQ(first->answer.message_id, again->answer.message_id);
   EXPECT_EQ(p().messages(), 1u);
   m.body_hash[0] = 1;
   EXPECT_EQ(p().send(m, now + 299s, 0).error().code, ec::conflict);
@@ -184,7 +188,7 @@ TEST_F(Partition, AReplayGivesTheSameIdAndAnotherBodyConflicts) {
   auto other = mail("a");
   other.caller = "bob";
   other.idempotency_key = "k";
-  EXPECT_FALSE(p().send(other, now, 0)->duplicate) << "keys belong to their caller";
+  EXPECT_FALSE(p().send(other, now, 0)->answer.duplicate) << "keys belong to their caller";
 }
 
 TEST_F(Partition, EveryBoundRefusesAndNothingAcceptedIsDropped) {
@@ -241,7 +245,7 @@ TEST_F(Partition, RandomHistoriesLoseNothing) {
         case 1: {
           auto s = p().send(mail("x", dice() % 2 ? "k" + std::to_string(dice() % 3) : ""), now, 0);
           ASSERT_TRUE(s);
-          alive.insert(s->message_id);
+          alive.insert(s->answer.message_id);
           break;
         }
         case 2: {
@@ -272,7 +276,7 @@ TEST_F(Partition, RandomHistoriesLoseNothing) {
     }
     for (int round = 0; round < 10'000 && p().messages() > 0; ++round) {
       now += 61s;
-      p().redrive("t", now);
+      p().redrive("t", 1'000, now);
       for (auto& d : p().receive("t", 100, 5s, now)) {
         ASSERT_EQ(p().ack("t", {d.receipt}, now)[0], receipt_status::ok);
         EXPECT_EQ(alive.erase(d.message_id), 1u);

@@ -1,0 +1,176 @@
+#include "mailbox/keeping.hpp"
+
+#include "core/log.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace ron::mailbox {
+
+namespace {
+
+using core::result;
+
+constexpr std::chrono::milliseconds load_retry{250};
+
+/// Runs `f` as the actor, on its shard, with an outcome that the journal tells on any thread.
+template <class F>
+kept at_home(mailbox_self self, F f) {
+  return [home = &self->home(), run = self->bind(std::move(f))](result<void> r) mutable {
+    home->submit([run = std::move(run), r = std::move(r)]() mutable { run(std::move(r)); });
+  };
+}
+
+void load_more(mailbox_self self, std::size_t at, read_place from);
+
+/// A page of partition `at` was read, or not.
+void on_page(mailbox_self self, std::size_t at, result<journal_page> page) {
+  auto& parts = *self->state.parts;
+  if (!page) {
+    core::log::error("mailbox", "a partition cannot be read; trying again",
+                     {{"partition", at}, {"why", page.error().message}});
+    self->delayed_send(self, load_retry, atom::tick_v, std::uint64_t{at});
+    return;
+  }
+  auto& box = parts.at(at);
+  for (auto& m : page->mail)
+    box.restore(std::move(m));
+  for (auto& [in, s] : page->sends)
+    box.restore(in, std::move(s));
+  if (!page->next.done)
+    return load_more(self, at, std::move(page->next));
+  self->state.seats[at].loading = false;
+  parts.publish(at);
+  parts.set_loaded(at, true);
+  pump_all(self);
+}
+
+void load_more(mailbox_self self, std::size_t at, read_place from) {
+  auto parts = self->state.parts;
+  auto work = [store = parts->store(), share = bucket_share{at, parts->size()},
+               from = std::move(from)] { return store->read(share, from); };
+  auto done = self->bind(
+    [self, at](result<journal_page> page) { on_page(self, at, std::move(page)); });
+  if (!parts->readers().run(self->home(), std::move(work), std::move(done)))
+    self->delayed_send(self, load_retry, atom::tick_v, std::uint64_t{at});
+}
+
+/// Tells the journal; `then` runs as the actor.
+template <class F>
+void write(mailbox_self self, std::size_t at, std::vector<change> changes, F then) {
+  auto& st = self->state;
+  ++st.seats[at].outstanding;
+  st.parts->store()->write(at, std::move(changes),
+                           at_home(self, [self, at, then = std::move(then)](result<void> r) mutable {
+                             --self->state.seats[at].outstanding;
+                             then(std::move(r));
+                           }));
+}
+
+/// A change of partition `at` was lost: what it holds is not what its store holds.
+void on_lost(mailbox_self self, std::size_t at, const core::error& why) {
+  auto& seat = self->state.seats[at];
+  if (seat.broken)
+    return;
+  seat.broken = true;
+  core::log::warn("mailbox", "a write failed; the partition is read anew",
+                  {{"partition", at}, {"why", why.message}});
+  reload(self, at);
+}
+
+void on_send_known(mailbox_self self, std::size_t at, const std::string& topic, const accepted& a,
+                   caf::typed_response_promise<sent>& promise, const result<void>& r) {
+  auto& st = self->state;
+  auto& box = st.parts->at(at);
+  auto again = st.seats[at].replays.extract(a.unconfirmed);
+  if (r) {
+    box.confirm(topic, a.unconfirmed, self->clock().now());
+    promise.deliver(a.answer);
+  } else {
+    box.cancel(topic, a.unconfirmed);
+    promise.deliver(core::to_caf(r.error()));
+  }
+  if (!again.empty())
+    for (auto& p : again.mapped())
+      r ? p.deliver(sent{a.answer.message_id, true}) : p.deliver(core::to_caf(r.error()));
+  st.parts->publish(at);
+  if (r)
+    pump(self, topic);
+}
+
+} // namespace
+
+void begin_loading(mailbox_self self) {
+  auto& st = self->state;
+  if (!st.parts->store())
+    return;
+  for (std::size_t at = self->home().index(); at < st.parts->size(); at += st.replicas->size())
+    reload(self, at);
+}
+
+void reload(mailbox_self self, std::size_t at) {
+  self->state.seats[at].loading = true;
+  self->state.parts->set_loaded(at, false);
+  // Whether this write succeeds is no matter: everything before it has been told of then.
+  write(self, at, {}, [self, at](const result<void>&) { retry_load(self, at); });
+}
+
+void retry_load(mailbox_self self, std::size_t at) {
+  auto& box = self->state.parts->at(at);
+  box.clear();
+  (void)box.take_changes(); // of what was lost
+  self->state.seats[at].broken = false;
+  load_more(self, at, {});
+}
+
+void keep(mailbox_self self, std::size_t at) {
+  auto& st = self->state;
+  st.parts->publish(at);
+  if (!st.parts->store())
+    return;
+  auto changes = st.parts->at(at).take_changes();
+  if (changes.empty())
+    return;
+  write(self, at, std::move(changes), [self, at](const result<void>& r) {
+    if (!r)
+      on_lost(self, at, r.error());
+  });
+}
+
+void keep(mailbox_self self, std::size_t at, kept then) {
+  auto& st = self->state;
+  st.parts->publish(at);
+  if (!st.parts->store())
+    return then({});
+  auto changes = st.parts->at(at).take_changes();
+  if (changes.empty() && st.seats[at].outstanding == 0)
+    return then({});
+  write(self, at, std::move(changes), [self, at, then = std::move(then)](result<void> r) mutable {
+    if (!r)
+      on_lost(self, at, r.error());
+    else if (self->state.seats[at].broken)
+      r = core::fail(core::ec::degraded, "the disk lost an earlier change of this topic", 250);
+    then(std::move(r));
+  });
+}
+
+void write_send(mailbox_self self, std::size_t at, const std::string& topic, const accepted& a,
+                caf::typed_response_promise<sent> promise) {
+  auto& box = self->state.parts->at(at);
+  auto changes = box.take_changes();
+  // What was forgotten by the way makes room, so it is not held up by what may find none.
+  auto own = std::ranges::find_if(
+    changes, [](const change& c) { return std::holds_alternative<keep_mail>(c); });
+  std::vector<change> mail{std::make_move_iterator(own), std::make_move_iterator(changes.end())};
+  changes.erase(own, changes.end());
+  if (!changes.empty())
+    write(self, at, std::move(changes), [self, at](const result<void>& r) {
+      if (!r)
+        on_lost(self, at, r.error());
+    });
+  write(self, at, std::move(mail), [self, at, topic, a, promise](const result<void>& r) mutable {
+    on_send_known(self, at, topic, a, promise, r);
+  });
+}
+
+} // namespace ron::mailbox

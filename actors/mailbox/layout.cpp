@@ -1,0 +1,221 @@
+#include "mailbox/layout.hpp"
+
+#include "core/hash.hpp"
+#include "mailbox/times.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+namespace ron::mailbox::layout {
+
+using core::byte_view;
+using core::ec;
+using core::fail;
+using core::instant;
+using core::result;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t check_bytes = 8;
+constexpr std::size_t key_bytes = 2 + 8;
+constexpr std::size_t slot_key_bytes = 2 + 32;
+
+/// The hash that guards a value against what a disk or a stray write does to it.
+std::uint64_t check_of(byte_view key, byte_view fields) {
+  core::b3::hasher h;
+  h.update(key).update(fields);
+  return lmdb::load<std::uint64_t>(h.finish());
+}
+
+/// Fields one after the other: integers big-endian, texts with their length before them.
+class packer {
+public:
+  explicit packer(std::size_t about) { out_.reserve(about + check_bytes); }
+
+  template <std::unsigned_integral T>
+  packer& add(T x) {
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      out_.push_back(static_cast<std::uint8_t>(x >> 8 * (sizeof(T) - 1 - i)));
+    return *this;
+  }
+  packer& add(byte_view v) {
+    out_.insert(out_.end(), v.begin(), v.end());
+    return *this;
+  }
+  packer& add(const std::string& s) {
+    add(static_cast<std::uint16_t>(s.size()));
+    return add(byte_view{reinterpret_cast<const std::uint8_t*>(s.data()), s.size()});
+  }
+  std::vector<std::uint8_t> seal(byte_view key) {
+    add(check_of(key, out_));
+    return std::move(out_);
+  }
+
+private:
+  std::vector<std::uint8_t> out_;
+};
+
+/// The same backwards. What is not there reads as zero; the check says whether all is well.
+class unpacker {
+public:
+  explicit unpacker(byte_view v) noexcept : rest_(v) {}
+
+  template <std::unsigned_integral T>
+  T number() noexcept {
+    const auto x = lmdb::load<T>(rest_);
+    rest_ = rest_.subspan(std::min(rest_.size(), sizeof(T)));
+    return x;
+  }
+  byte_view take(std::size_t n) noexcept {
+    auto out = rest_.first(std::min(n, rest_.size()));
+    rest_ = rest_.subspan(out.size());
+    return out;
+  }
+  std::string text() {
+    auto v = take(number<std::uint16_t>());
+    return {reinterpret_cast<const char*>(v.data()), v.size()};
+  }
+  byte_view rest() const noexcept { return rest_; }
+
+private:
+  byte_view rest_;
+};
+
+/// The fields of a sealed value. Error: bad_digest.
+result<unpacker> open(byte_view key, std::size_t key_size, byte_view value) {
+  if (key.size() == key_size && value.size() >= check_bytes) {
+    const auto fields = value.first(value.size() - check_bytes);
+    if (check_of(key, fields) == lmdb::load<std::uint64_t>(value, fields.size()))
+      return unpacker{fields};
+  }
+  return fail(ec::bad_digest, "mailbox: a record is damaged on disk");
+}
+
+void add_state(packer& p, const mail_state& s, const time_frame& at) {
+  p.add(static_cast<std::uint8_t>(s.at)).add(at.to_wall(s.when));
+  p.add(s.expires ? at.to_wall(*s.expires) : std::uint64_t{0}).add(s.attempts).add(s.nonce);
+}
+
+mail_state take_state(unpacker& in, const time_frame& at) {
+  mail_state s;
+  s.at = static_cast<place>(in.number<std::uint8_t>());
+  const milliseconds longest = s.at == place::in_flight ? milliseconds{visibility_max}
+                                                        : milliseconds{delay_max};
+  s.when = at.from_wall(in.number<std::uint64_t>(), longest);
+  if (const auto expires = in.number<std::uint64_t>(); expires != 0)
+    s.expires = at.from_wall(expires, time_to_live_max);
+  s.attempts = in.number<std::uint32_t>();
+  s.nonce = in.number<std::uint64_t>();
+  return s;
+}
+
+void encode_one(const keep_mail& c, const time_frame& at, std::vector<write>& out) {
+  write w{mail, lmdb::key::of(c.in, c.seq), std::nullopt};
+  packer p{c.body.payload.size() + 256};
+  add_state(p, c.state, at);
+  p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic).add(c.body.id);
+  p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
+  for (const auto& [name, value] : c.body.attrs)
+    p.add(name).add(value);
+  p.add(c.body.payload.view());
+  w.value = p.seal(w.key);
+  out.push_back(std::move(w));
+}
+
+void encode_one(const keep_state& c, const time_frame& at, std::vector<write>& out) {
+  write w{states, lmdb::key::of(c.in, c.seq), std::nullopt};
+  packer p{64};
+  add_state(p, c.state, at);
+  w.value = p.seal(w.key);
+  out.push_back(std::move(w));
+}
+
+void encode_one(const forget_mail& c, const time_frame&, std::vector<write>& out) {
+  out.push_back({mail, lmdb::key::of(c.in, c.seq), std::nullopt});
+  out.push_back({states, lmdb::key::of(c.in, c.seq), std::nullopt});
+}
+
+lmdb::key send_key(bucket in, const send_slot& slot) {
+  auto k = lmdb::key::of(in);
+  k.add(byte_view{slot});
+  return k;
+}
+
+void encode_one(const keep_send& c, const time_frame& at, std::vector<write>& out) {
+  write w{sends, send_key(c.in, c.send.slot), std::nullopt};
+  packer p{192};
+  p.add(at.to_wall(c.send.what.until)).add(byte_view{c.send.what.body_hash});
+  p.add(c.send.what.message_id).add(c.send.what.caller);
+  w.value = p.seal(w.key);
+  out.push_back(std::move(w));
+}
+
+void encode_one(const forget_send& c, const time_frame&, std::vector<write>& out) {
+  out.push_back({sends, send_key(c.in, c.slot), std::nullopt});
+}
+
+} // namespace
+
+std::vector<std::string> table_names() {
+  return {"mail", "states", "sends", "counters"};
+}
+
+std::uint64_t time_frame::to_wall(instant t) const noexcept {
+  const auto ms = std::chrono::floor<milliseconds>(t - now_).count() + wall_ms_;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1));
+}
+
+instant time_frame::from_wall(std::uint64_t ms, milliseconds max) const noexcept {
+  const auto wall = static_cast<std::int64_t>(
+    std::min<std::uint64_t>(ms, std::numeric_limits<std::int64_t>::max() / 2));
+  const auto ahead = milliseconds{wall - wall_ms_};
+  return now_ + std::clamp(ahead, -max, max); // how long ago it was makes no difference
+}
+
+void encode(const change& c, const time_frame& at, std::vector<write>& out) {
+  std::visit([&](const auto& one) { encode_one(one, at, out); }, c);
+}
+
+result<stored_mail> decode_mail(byte_view key, byte_view value, const time_frame& at) {
+  auto in = open(key, key_bytes, value);
+  if (!in)
+    return std::unexpected{in.error()};
+  stored_mail m;
+  m.seq = lmdb::load<std::uint64_t>(key, 2);
+  m.state = take_state(*in, at);
+  m.body.received_at_ms = static_cast<std::int64_t>(in->number<std::uint64_t>());
+  m.topic = in->text();
+  m.body.id = in->text();
+  m.body.key = in->text();
+  for (auto n = in->number<std::uint16_t>(); n > 0; --n) {
+    auto name = in->text();
+    m.body.attrs.emplace(std::move(name), in->text());
+  }
+  m.body.payload = core::bytes::copy(in->rest());
+  return m;
+}
+
+result<mail_state> decode_state(byte_view key, byte_view value, const time_frame& at) {
+  auto in = open(key, key_bytes, value);
+  if (!in)
+    return std::unexpected{in.error()};
+  return take_state(*in, at);
+}
+
+result<stored_send> decode_send(byte_view key, byte_view value, const time_frame& at) {
+  auto in = open(key, slot_key_bytes, value);
+  if (!in)
+    return std::unexpected{in.error()};
+  stored_send s;
+  std::ranges::copy(key.subspan(2), s.slot.begin());
+  s.what.until = at.from_wall(in->number<std::uint64_t>(), dedup_window_max);
+  std::ranges::copy(in->take(s.what.body_hash.size()), s.what.body_hash.begin());
+  s.what.message_id = in->text();
+  s.what.caller = in->text();
+  return s;
+}
+
+} // namespace ron::mailbox::layout

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/clock.hpp"
+#include "core/store/key.hpp"
+#include "core/store/transaction.hpp"
+#include "mailbox/change.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// How mail lies in LMDB. Numbers are big-endian, times Unix milliseconds.
+///
+/// | table    | key                  | value                                                    |
+/// |----------|----------------------|----------------------------------------------------------|
+/// | mail     | bucket u16, seq u64  | state as accepted, then what never changes, payload last |
+/// | states   | bucket u16, seq u64  | state, once it differs from the one in `mail`            |
+/// | sends    | bucket u16, slot 32  | until u64, body hash 32, message id, caller              |
+/// | counters | "seq", "topics"      | highest sequence number u64; key that spreads topics 16  |
+///
+/// Each value but the counters ends with eight bytes of a hash of its key and itself.
+namespace ron::mailbox::layout {
+
+namespace lmdb = core::store;
+
+inline constexpr std::uint32_t format = 1;
+inline constexpr std::uint32_t min_reader = 1;
+
+inline constexpr lmdb::table mail{0};
+inline constexpr lmdb::table states{1};
+inline constexpr lmdb::table sends{2};
+inline constexpr lmdb::table counters{3};
+std::vector<std::string> table_names();
+
+/// Turns points on the monotonic clock into wall time and back, as of one moment.
+class time_frame {
+public:
+  explicit time_frame(const core::clock& c) noexcept : now_(c.now()), wall_ms_(c.wall_ms()) {}
+  std::uint64_t to_wall(core::instant t) const noexcept;
+  /// Not later than `max` from now.
+  core::instant from_wall(std::uint64_t ms, std::chrono::milliseconds max) const noexcept;
+
+private:
+  core::instant now_;
+  std::int64_t wall_ms_;
+};
+
+/// A change as the store makes it: `value` replaces what is under `key`; none removes it.
+struct write {
+  lmdb::table to{};
+  lmdb::key key;
+  std::optional<std::vector<std::uint8_t>> value;
+};
+/// Appends what a change means to `out`.
+void encode(const change& c, const time_frame& at, std::vector<write>& out);
+
+inline std::size_t size_of(const write& w) noexcept {
+  return w.key.view().size() + (w.value ? w.value->size() : 0);
+}
+
+/// Errors: bad_digest if the value is damaged.
+core::result<stored_mail> decode_mail(core::byte_view key, core::byte_view value,
+                                      const time_frame& at);
+core::result<mail_state> decode_state(core::byte_view key, core::byte_view value,
+                                      const time_frame& at);
+core::result<stored_send> decode_send(core::byte_view key, core::byte_view value,
+                                      const time_frame& at);
+
+} // namespace ron::mailbox::layout

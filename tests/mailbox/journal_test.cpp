@@ -1,0 +1,369 @@
+#include "mailbox_fixture.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <random>
+#include <set>
+
+namespace {
+
+using namespace ron::test;
+using core::bytes;
+using statuses = std::vector<receipt_status>;
+
+/// A partition on a journal. `restart` is what a crash leaves: what was committed.
+struct Journal : ::testing::Test {
+  test_folder folder;
+  core::manual_clock clock;
+  set_faults injected;
+  std::unique_ptr<journal> store;
+  std::optional<partition> box;
+  partition_limits limits;
+  std::mt19937_64 random{7};
+  std::uint64_t last_seq = 0;
+  int ids = 0;
+
+  Journal() { restart(); }
+
+  void restart() {
+    box.reset();
+    store.reset();
+    store = open_journal(folder, clock, &injected);
+    last_seq = store->last_seq();
+    box.emplace(limits, partition_sources{[this] { return random(); },
+                                          [this] { return "m" + std::to_string(++ids); },
+                                          [this] { return ++last_seq; },
+                                          [this](std::string_view t) {
+                                            return store->bucket_of(t);
+                                          }});
+    load(*store, {}, *box);
+    keep();
+  }
+  void keep() {
+    auto ok = write(*store, box->take_changes());
+    ASSERT_TRUE(ok) << ok.error().message;
+  }
+  outgoing mail(std::string text, std::string key = {}, std::string topic = "t") {
+    outgoing m;
+    m.topic = std::move(topic);
+    m.payload = bytes::copy(std::string_view{text});
+    m.key = std::move(key);
+    return m;
+  }
+  result<sent> send(outgoing m) {
+    const auto topic = m.topic;
+    auto a = box->send(std::move(m), clock.now(), clock.wall_ms());
+    if (!a)
+      return std::unexpected{a.error()};
+    if (a->unconfirmed == 0 || a->answer.duplicate)
+      return a->answer;
+    auto ok = write(*store, box->take_changes());
+    if (!ok) {
+      box->cancel(topic, a->unconfirmed);
+      return std::unexpected{ok.error()};
+    }
+    box->confirm(topic, a->unconfirmed, clock.now());
+    return a->answer;
+  }
+  std::vector<delivery> receive(std::size_t max = 100) {
+    auto out = box->receive("t", max, 5s, clock.now());
+    keep();
+    return out;
+  }
+  statuses ack(std::string receipt) {
+    auto out = box->ack("t", {receipt}, clock.now());
+    keep();
+    return out;
+  }
+  statuses nack(std::string receipt) {
+    auto out = box->nack("t", {receipt}, clock.now());
+    keep();
+    return out;
+  }
+  std::vector<std::string> texts(const std::vector<delivery>& ds) {
+    std::vector<std::string> out;
+    for (const auto& d : ds)
+      out.emplace_back(d.payload.text());
+    return out;
+  }
+};
+
+using strings = std::vector<std::string>;
+
+TEST_F(Journal, AMessageComesBackAsItWas) {
+  auto m = mail("payload", "key");
+  m.attrs = {{"a", "b"}, {"c", ""}};
+  m.ttl = 100s;
+  auto id = send(m)->message_id;
+  restart();
+  EXPECT_EQ(box->messages(), 1u);
+  auto d = receive().at(0);
+  EXPECT_EQ(d.message_id, id);
+  EXPECT_EQ(d.payload.text(), "payload");
+  EXPECT_EQ(d.key, "key");
+  EXPECT_EQ(d.attrs, m.attrs);
+  EXPECT_EQ(d.attempt, 1u);
+  EXPECT_EQ(d.received_at_ms, clock.wall_ms());
+  ack(d.receipt);
+  restart();
+  EXPECT_EQ(box->messages(), 0u);
+  EXPECT_EQ(box->bytes(), 0u);
+}
+
+TEST_F(Journal, AReceiptOutlivesTheProcessButNotItsVisibilityPeriod) {
+  ASSERT_TRUE(send(mail("a")));
+  ASSERT_TRUE(send(mail("b")));
+  auto ds = receive();
+  clock.advance(4s);
+  restart();
+  EXPECT_TRUE(receive().empty()) << "still in flight";
+  EXPECT_EQ(ack(ds[0].receipt), statuses{receipt_status::ok});
+  EXPECT_EQ(ack(ds[0].receipt), statuses{receipt_status::gone});
+  clock.advance(2s);
+  restart();
+  EXPECT_EQ(ack(ds[1].receipt), statuses{receipt_status::expired});
+  auto again = receive();
+  EXPECT_EQ(texts(again), strings{"b"});
+  EXPECT_EQ(again[0].attempt, 2u);
+  EXPECT_EQ(ack(ds[0].receipt), statuses{receipt_status::gone}) << "its number is not used again";
+}
+
+TEST_F(Journal, DelayBackOffAndTimeToLiveGoOn) {
+  auto late = mail("late");
+  late.delay = 60s;
+  ASSERT_TRUE(send(late));
+  auto brief = mail("brief");
+  brief.ttl = 30s;
+  ASSERT_TRUE(send(brief));
+  ASSERT_TRUE(send(mail("back")));
+  auto ds = receive();
+  ASSERT_EQ(texts(ds), (strings{"brief", "back"}));
+  nack(ds[1].receipt);
+  restart();
+  EXPECT_TRUE(receive().empty());
+  clock.advance(31s);
+  restart();
+  EXPECT_EQ(texts(receive()), strings{"back"});
+  clock.advance(30s);
+  restart();
+  EXPECT_EQ(texts(receive()), (strings{"late", "back"}));
+}
+
+TEST_F(Journal, OrderWithinAKeyHolds) {
+  for (auto text : {"1", "2", "3"})
+    ASSERT_TRUE(send(mail(text, "k")));
+  auto first = receive();
+  ASSERT_EQ(texts(first), strings{"1"});
+  restart();
+  EXPECT_TRUE(receive().empty()) << "one in flight";
+  ack(first[0].receipt);
+  restart();
+  EXPECT_EQ(texts(receive()), strings{"2"});
+}
+
+TEST_F(Journal, WhoIsInFlightIsFirstOfItsKeyAlsoBehindARedrivenOne) {
+  limits.attempts_max = 1;
+  restart();
+  ASSERT_TRUE(send(mail("1", "k")));
+  ASSERT_TRUE(send(mail("2", "k")));
+  nack(receive().at(0).receipt);
+  auto second = receive();
+  ASSERT_EQ(texts(second), strings{"2"});
+  EXPECT_EQ(box->redrive("t", 10, clock.now()), 1u);
+  keep();
+  restart();
+  EXPECT_TRUE(receive().empty()) << "the second is in flight";
+  ack(second[0].receipt);
+  EXPECT_EQ(texts(receive()), strings{"1"});
+}
+
+TEST_F(Journal, AttemptsCountAndDeadLettersStay) {
+  ASSERT_TRUE(send(mail("poison")));
+  for (std::uint32_t attempt = 1; attempt <= 5; ++attempt) {
+    auto ds = receive();
+    ASSERT_EQ(ds.size(), 1u);
+    EXPECT_EQ(ds[0].attempt, attempt);
+    clock.advance(5s); // nobody says a word: the worker dies of it
+    restart();
+  }
+  EXPECT_TRUE(receive().empty());
+  ASSERT_EQ(box->dead_letters("t", 10, clock.now()).size(), 1u);
+  keep();
+  restart();
+  ASSERT_EQ(box->dead_letters("t", 10, clock.now()).size(), 1u);
+  EXPECT_EQ(box->redrive("t", 10, clock.now()), 1u);
+  keep();
+  restart();
+  EXPECT_EQ(receive().at(0).attempt, 1u);
+}
+
+TEST_F(Journal, DeadLettersAreForgottenInTheEnd) {
+  limits.attempts_max = 1;
+  restart();
+  ASSERT_TRUE(send(mail("poison")));
+  nack(receive().at(0).receipt);
+  clock.advance(limits.dead_keep - 1s);
+  restart();
+  EXPECT_EQ(box->dead_letters("t", 10, clock.now()).size(), 1u);
+  clock.advance(1s);
+  EXPECT_TRUE(box->dead_letters("t", 10, clock.now()).empty());
+  EXPECT_EQ(box->stats().dead_expired_total, 1u);
+  keep();
+  restart();
+  EXPECT_EQ(box->messages(), 0u);
+}
+
+TEST_F(Journal, AReplayIsKnownAfterARestart) {
+  auto m = mail("a");
+  m.caller = "alice";
+  m.idempotency_key = "k";
+  auto first = send(m);
+  ack(receive().at(0).receipt);
+  restart();
+  auto again = send(m);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ(again->message_id, first->message_id);
+  EXPECT_EQ(box->messages(), 0u);
+  m.body_hash[3] = 1;
+  EXPECT_EQ(send(m).error().code, ec::conflict);
+  clock.advance(300s);
+  restart();
+  EXPECT_FALSE(send(m)->duplicate);
+  EXPECT_EQ(box->remembered(), 1u);
+}
+
+TEST_F(Journal, ASendThatFailsWasNeverSent) {
+  auto m = mail("a", "key");
+  m.idempotency_key = "k";
+  injected.sync_code = ENOSPC;
+  EXPECT_EQ(send(m).error().code, ec::disk_full);
+  injected.sync_code = 0;
+  EXPECT_EQ(box->messages(), 0u);
+  EXPECT_EQ(box->remembered(), 0u);
+  EXPECT_EQ(box->topics(), 0u);
+  EXPECT_FALSE(send(m)->duplicate);
+  EXPECT_EQ(receive().size(), 1u);
+}
+
+TEST_F(Journal, NothingIsDeliveredBeforeItIsKept) {
+  auto m = mail("a", "key");
+  m.idempotency_key = "k";
+  auto a = box->send(m, clock.now(), 0);
+  ASSERT_TRUE(a && a->unconfirmed != 0);
+  EXPECT_TRUE(receive().empty());
+  EXPECT_TRUE(box->peek("t", 10, clock.now()).empty());
+  EXPECT_FALSE(box->next_delivery("t"));
+  auto replay = box->send(m, clock.now(), 0);
+  ASSERT_TRUE(replay);
+  EXPECT_TRUE(replay->answer.duplicate);
+  EXPECT_EQ(replay->unconfirmed, a->unconfirmed) << "the replay waits for the same commit";
+  box->confirm("t", a->unconfirmed, clock.now());
+  EXPECT_EQ(receive().size(), 1u);
+}
+
+TEST_F(Journal, AJumpOfTheWallClockWhileDownDoesNotHideMail) {
+  ASSERT_TRUE(send(mail("a")));
+  auto late = mail("late");
+  late.delay = 900s;
+  ASSERT_TRUE(send(late));
+  receive(1);
+  clock.set_wall_ms(clock.wall_ms() - 400ll * 86'400'000);
+  restart();
+  clock.advance(15min);
+  EXPECT_EQ(texts(receive()), strings{"late"});
+  clock.advance(12h);
+  EXPECT_EQ(receive().size(), 2u);
+}
+
+TEST_F(Journal, ManyMessagesComeBackInPages) {
+  for (int i = 0; i < 1'500; ++i) {
+    auto a = box->send(mail("x", {}, "t" + std::to_string(i % 7)), clock.now(), 0);
+    ASSERT_TRUE(a);
+  }
+  keep();
+  partition_sources s;
+  s.bucket_of = [this](std::string_view t) { return store->bucket_of(t); };
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    partition part{limits, s};
+    load(*store, {i, 3}, part);
+    sum += part.messages();
+  }
+  EXPECT_EQ(sum, 1'500u) << "each in one partition";
+  partition whole{limits, s};
+  EXPECT_GE(load(*store, {}, whole), 3u);
+  EXPECT_EQ(whole.messages(), 1'500u);
+}
+
+TEST_F(Journal, DamageIsNoticed) {
+  ASSERT_TRUE(send(mail("a payload that can be found")));
+  store.reset();
+  const auto file = folder.path + "/mail/data.mdb";
+  std::fstream f{file, std::ios::in | std::ios::out | std::ios::binary};
+  std::string all{std::istreambuf_iterator<char>{f}, {}};
+  bool found = false;
+  for (auto at = all.find("can be found"); at != all.npos; at = all.find("can be found", at + 1)) {
+    f.seekp(static_cast<std::streamoff>(at));
+    f.put('C');
+    found = true;
+  }
+  f.close();
+  ASSERT_TRUE(found);
+  store = open_journal(folder, clock);
+  EXPECT_EQ(store->read({}, {}).error().code, ec::bad_digest);
+}
+
+// Any history with restarts: what was accepted is there until it is acknowledged, nothing else is.
+TEST_F(Journal, RandomHistoriesWithRestartsLoseNothing) {
+  std::mt19937_64 dice{11};
+  std::set<std::string> alive;
+  std::map<std::string, delivery> held;
+  for (int step = 0; step < 600; ++step) {
+    switch (dice() % 6) {
+      case 0:
+      case 1: {
+        auto s = send(mail("x", dice() % 2 ? "k" + std::to_string(dice() % 3) : ""));
+        ASSERT_TRUE(s);
+        alive.insert(s->message_id);
+        break;
+      }
+      case 2:
+        for (auto& d : receive(dice() % 4))
+          held[d.message_id] = d;
+        break;
+      case 3:
+        if (!held.empty()) {
+          auto d = held.begin()->second;
+          held.erase(held.begin());
+          if (dice() % 3 == 0) {
+            nack(d.receipt);
+          } else if (ack(d.receipt)[0] == receipt_status::ok) {
+            ASSERT_EQ(alive.erase(d.message_id), 1u);
+          }
+        }
+        break;
+      case 4:
+        clock.advance(std::chrono::milliseconds(dice() % 3'000));
+        break;
+      default:
+        if (dice() % 4 == 0)
+          restart();
+    }
+    ASSERT_EQ(box->messages(), alive.size()) << "step " << step;
+  }
+  restart();
+  for (int round = 0; round < 2'000 && box->messages() > 0; ++round) {
+    clock.advance(61s);
+    box->redrive("t", 1'000, clock.now());
+    for (auto& d : receive())
+      if (ack(d.receipt)[0] == receipt_status::ok)
+        alive.erase(d.message_id);
+  }
+  EXPECT_TRUE(alive.empty());
+  restart();
+  EXPECT_EQ(box->messages(), 0u);
+}
+
+} // namespace

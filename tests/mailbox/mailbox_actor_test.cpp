@@ -1,0 +1,171 @@
+#include "mailbox/mailbox.hpp"
+#include "mailbox_fixture.hpp"
+#include "support/actor_fixture.hpp"
+
+#include <set>
+
+namespace {
+
+using namespace ron::test;
+using core::bytes;
+using statuses = std::vector<receipt_status>;
+
+/// The role on two shards and a journal. `crash` ends actors and journal and starts anew.
+struct MailboxActor : ShardFixture {
+  test_folder folder;
+  core::system_clock clock;
+  set_faults injected;
+  std::shared_ptr<mailbox_parts> parts;
+  std::shared_ptr<core::role_table> table;
+  std::vector<mailbox_replica> replicas;
+
+  MailboxActor() { start(); }
+  ~MailboxActor() override { stop(); }
+
+  void start() {
+    parts = std::make_shared<mailbox_parts>(mailbox_limits{}, clock,
+                                            open_journal(folder, clock, &injected));
+    table = core::role_table::make(system);
+    spawn_replicas();
+  }
+  void spawn_replicas() {
+    replicas.clear();
+    for (std::size_t i = 0; i < 2; ++i) {
+      replicas.push_back(spawn(i, make_mailbox, parts, table));
+      table->point(i, ron_cast(replicas.back()));
+    }
+    eventually([&] { return table->complete() && parts->loaded(); });
+  }
+  void end_replicas() {
+    for (auto& r : replicas)
+      core::end(r, caf::exit_reason::kill);
+    eventually([] { return core::directory::instance().size() == 0; });
+  }
+  void stop() {
+    end_replicas();
+    parts->close();
+    parts.reset(); // the journal stops with it
+    replicas.clear();
+  }
+  void crash() {
+    stop();
+    start();
+  }
+  static caf::strong_actor_ptr ron_cast(const mailbox_replica& r) {
+    return caf::actor_cast<caf::strong_actor_ptr>(r);
+  }
+
+  result<sent> send(std::string topic, std::string key = {}) {
+    outgoing m;
+    m.topic = std::move(topic);
+    m.payload = bytes::copy(std::string_view{"x"});
+    m.idempotency_key = std::move(key);
+    return ask<sent>(replicas[0], std::move(m));
+  }
+  std::vector<delivery> receive(std::string topic, std::chrono::milliseconds wait = 0ms) {
+    ::ron::mailbox::receive r;
+    r.topic = std::move(topic);
+    r.max = 10;
+    r.visibility = 60s;
+    r.wait_until = std::chrono::steady_clock::now() + wait;
+    auto got = ask<received>(replicas[1], r);
+    return got ? got->messages : std::vector<delivery>{};
+  }
+  result<settled> ack(std::string topic, std::string receipt) {
+    return ask<settled>(replicas[0], settle{std::move(topic), {std::move(receipt)}, true});
+  }
+};
+
+TEST_F(MailboxActor, MailSurvivesARestartOfTheStore) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 40; ++i) {
+    auto s = send("t" + std::to_string(i));
+    ASSERT_TRUE(s) << s.error().message;
+    ids.insert(s->message_id);
+  }
+  auto first = receive("t0").at(0);
+  ASSERT_EQ(ack("t0", first.receipt)->statuses, statuses{receipt_status::ok});
+  auto held = receive("t1").at(0);
+  crash();
+  EXPECT_EQ(parts->stats().messages, 39u);
+  EXPECT_TRUE(receive("t0").empty());
+  EXPECT_TRUE(receive("t1").empty());
+  EXPECT_EQ(ack("t1", held.receipt)->statuses, statuses{receipt_status::ok});
+  for (int i = 2; i < 40; ++i)
+    EXPECT_TRUE(ids.contains(receive("t" + std::to_string(i)).at(0).message_id));
+}
+
+TEST_F(MailboxActor, ARestartedReplicaReadsItsPartitionsAnew) {
+  ASSERT_TRUE(send("t"));
+  end_replicas();
+  spawn_replicas();
+  EXPECT_EQ(receive("t").size(), 1u);
+  EXPECT_EQ(parts->stats().messages, 1u);
+}
+
+TEST_F(MailboxActor, ASendThatCannotBeKeptIsRefusedAndTheRestGoesOn) {
+  ASSERT_TRUE(send("t"));
+  injected.write_code = EIO;
+  auto refused = send("t", "key");
+  EXPECT_FALSE(refused);
+  injected.write_code = 0;
+  auto s = send("t", "key");
+  ASSERT_TRUE(s);
+  EXPECT_FALSE(s->duplicate);
+  EXPECT_EQ(receive("t").size(), 2u);
+}
+
+TEST_F(MailboxActor, ALostAcknowledgementIsAnErrorAndTheMessageComesBack) {
+  ASSERT_TRUE(send("t"));
+  auto d = receive("t").at(0);
+  injected.sync_code = EIO;
+  EXPECT_FALSE(ack("t", d.receipt));
+  injected.sync_code = 0;
+  eventually([&] { return parts->loaded(); });
+  EXPECT_EQ(parts->stats().messages, 1u);
+  EXPECT_EQ(ack("t", d.receipt)->statuses, statuses{receipt_status::ok})
+    << "the receipt is as good as before";
+  EXPECT_EQ(parts->stats().messages, 0u);
+}
+
+TEST_F(MailboxActor, ADeliveryThatCannotBeKeptDoesNotHideTheMessage) {
+  ASSERT_TRUE(send("t"));
+  injected.sync_code = EIO;
+  EXPECT_TRUE(receive("t").empty());
+  injected.sync_code = 0;
+  eventually([&] { return parts->loaded(); });
+  auto ds = receive("t");
+  ASSERT_EQ(ds.size(), 1u);
+  EXPECT_EQ(ds[0].attempt, 1u);
+}
+
+TEST_F(MailboxActor, ALongPollIsAnsweredWhenTheMailIsKept) {
+  std::vector<delivery> got;
+  std::thread waiter{[&] { got = receive("t", 20s); }};
+  auto s = send("t");
+  waiter.join();
+  ASSERT_TRUE(s);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0].message_id, s->message_id);
+}
+
+TEST_F(MailboxActor, ReplaysAtOnceHaveOneEffect) {
+  std::vector<std::thread> callers;
+  std::mutex mutex;
+  std::multiset<std::string> ids;
+  std::size_t originals = 0;
+  for (int i = 0; i < 8; ++i)
+    callers.emplace_back([&] {
+      auto s = send("t", "once");
+      std::lock_guard guard{mutex};
+      ids.insert(s ? s->message_id : s.error().message);
+      originals += s && !s->duplicate;
+    });
+  for (auto& c : callers)
+    c.join();
+  EXPECT_EQ(ids.count(*ids.begin()), 8u);
+  EXPECT_EQ(originals, 1u);
+  EXPECT_EQ(receive("t").size(), 1u);
+}
+
+} // namespace

@@ -60,11 +60,11 @@ template <class F>
 void write(mailbox_self self, std::size_t at, std::vector<change> changes, F then) {
   auto& st = self->state;
   ++st.seats[at].outstanding;
-  st.parts->store()->write(at, std::move(changes),
-                           at_home(self, [self, at, then = std::move(then)](result<void> r) mutable {
-                             --self->state.seats[at].outstanding;
-                             then(std::move(r));
-                           }));
+  auto told = [self, at, then = std::move(then)](result<void> r) mutable {
+    --self->state.seats[at].outstanding;
+    then(std::move(r));
+  };
+  st.parts->store()->write(at, std::move(changes), at_home(self, std::move(told)));
 }
 
 /// A change of partition `at` was lost: what it holds is not what its store holds.

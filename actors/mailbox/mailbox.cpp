@@ -1,7 +1,7 @@
 #include "mailbox/mailbox.hpp"
 
 #include "core/ids.hpp"
-#include "mailbox/keeping.hpp"
+#include "mailbox/journal_service.hpp"
 
 #include <algorithm>
 #include <array>

@@ -241,17 +241,29 @@ double roles::pressure() const {
 }
 
 void roles::show(core::metrics::registry& r) {
-  if (!objects_)
-    return;
-  storage_metrics_.emplace(r, objects_);
-  if (config_->storage.db.empty())
-    return;
-  auto report = [db = objects_] {
-    const auto s = db->stats();
-    return core::store::store_report{s.map.value_or(core::store::environment_usage{}),
-                                     s.writer.value_or(core::store::writer_stats{})};
-  };
-  lmdb_metrics_.emplace(r, std::vector<core::store::store_source>{{"objects", report}});
+  std::vector<core::store::store_source> stores;
+  if (objects_) {
+    storage_metrics_.emplace(r, objects_);
+    if (!config_->storage.db.empty())
+      stores.push_back({"objects", [db = objects_] {
+                          const auto s = db->stats();
+                          return core::store::store_report{
+                              s.map.value_or(core::store::environment_usage{}),
+                              s.writer.value_or(core::store::writer_stats{})};
+                        }});
+  }
+  if (mail_) {
+    const auto& l = mail_->limits();
+    mail_metrics_.emplace(r, [mail = mail_] { return mail->stats(); },
+                          mailbox::mail_bounds{l.messages_max, l.bytes_max});
+    if (mail_->store())
+      stores.push_back({"mailbox", [db = mail_->store()] {
+                          auto s = db->stats();
+                          return core::store::store_report{s.map, std::move(s.writer)};
+                        }});
+  }
+  if (!stores.empty())
+    lmdb_metrics_.emplace(r, std::move(stores));
 }
 
 void roles::stop(caf::actor_system&) {
@@ -281,6 +293,7 @@ void roles::close() {
   index_.reset();
   lmdb_metrics_.reset();
   storage_metrics_.reset();
+  mail_metrics_.reset();
   mail_.reset();
   objects_.reset();
   names_.reset();

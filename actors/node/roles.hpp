@@ -10,6 +10,7 @@
 #include "index/messages.hpp"
 #include "index/store.hpp"
 #include "mailbox/mailbox.hpp"
+#include "mailbox/metrics.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
 #include "storage/backend.hpp"
@@ -84,6 +85,7 @@ private:
   std::shared_ptr<index::name_cache> cache_;
   std::shared_ptr<storage::backend> objects_;
   std::optional<storage::storage_metrics> storage_metrics_;
+  std::optional<mailbox::mailbox_metrics> mail_metrics_;
   std::optional<core::store::store_metrics> lmdb_metrics_;
   std::shared_ptr<core::helper_pool> readers_;
   std::shared_ptr<mailbox::mailbox_parts> mail_;

@@ -31,10 +31,14 @@ constexpr option_spec names_options[] = {{"--limit", "N", "at most so many, defa
 constexpr option_spec send_options[] = {
     {"--key", "KEY", "messages of one key are delivered one at a time"},
     {"--once", "ID", "an idempotency key: sending twice keeps one message"},
+    {"--delay", "MS", "not to be delivered earlier, at most 900000"},
+    {"--ttl", "S", "forget it unless it is delivered in so many seconds"},
 };
+constexpr option_spec page_options[] = {{"--limit", "N", "at most so many, default 100"}};
 constexpr option_spec recv_options[] = {
     {"--max", "N", "at most so many messages, default 10"},
     {"--wait", "S", "wait up to so many seconds for the first one, default 0"},
+    {"--visibility", "MS", "hidden from others for so long, 250..43200000"},
 };
 constexpr option_spec actors_options[] = {{"--type", "TYPE", "only actors of this type"}};
 constexpr option_spec ping_options[] = {{"--count", "N", "round trips, default 5"}};
@@ -110,6 +114,22 @@ constexpr command table[] = {
      2,
      many,
      run_ack},
+    {"mb nack",
+     "TOPIC RECEIPT...",
+     "give received messages back; they come again after a while",
+     "  ronctl mb nack jobs 1f.9c3a\n",
+     {},
+     2,
+     many,
+     run_nack},
+    {"mb peek", "TOPIC", "heads of waiting messages; changes nothing",
+     "  ronctl mb peek jobs\n  ronctl mb peek --limit 10 jobs\n", page_options, 1, 1, run_peek},
+    {"mb stats", "TOPIC", "how many messages of a topic wait, are in flight, are dead",
+     "  ronctl mb stats jobs\n", {}, 1, 1, run_topic_stats},
+    {"mb dlq", "TOPIC", "dead letters: delivered too often without an acknowledgement",
+     "  ronctl mb dlq jobs\n", page_options, 1, 1, run_dead},
+    {"mb redrive", "TOPIC", "deliver all dead letters of a topic again",
+     "  ronctl mb redrive jobs\n", {}, 1, 1, run_redrive},
     {"actors", "", "who is alive inside the node",
      "  ronctl actors\n  ronctl actors --type index\n", actors_options, 0, 0, run_actors},
     {"ping", "", "round trips to the node", "  ronctl ping --count 10\n", ping_options, 0, 0,

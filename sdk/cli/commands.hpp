@@ -45,6 +45,11 @@ exit_code run_scrub(const arguments& args, const target& t, format how);
 exit_code run_send(const arguments& args, const target& t, format how);
 exit_code run_recv(const arguments& args, const target& t, format how);
 exit_code run_ack(const arguments& args, const target& t, format how);
+exit_code run_nack(const arguments& args, const target& t, format how);
+exit_code run_peek(const arguments& args, const target& t, format how);
+exit_code run_dead(const arguments& args, const target& t, format how);
+exit_code run_redrive(const arguments& args, const target& t, format how);
+exit_code run_topic_stats(const arguments& args, const target& t, format how);
 
 // -- node.cpp --------------------------------------------------------------------
 exit_code run_actors(const arguments& args, const target& t, format how);

@@ -5,6 +5,7 @@
 
 #include <iostream>
 #include <iterator>
+#include <tuple>
 
 namespace ron::cli {
 
@@ -47,6 +48,15 @@ exit_code run_send(const arguments& args, const target& t, format how) {
     map["key"] = args.get("--key");
   if (args.has("--once"))
     map["_idem"] = args.get("--once");
+  for (auto [option, field, most] : {std::tuple{"--delay", "delay_ms", 900'000u},
+                                     {"--ttl", "ttl_s", 1'209'600u}}) {
+    if (!args.has(option))
+      continue;
+    auto n = parse_number(option, args.get(option), 0, most);
+    if (!n)
+      return report(doing, n.error());
+    map[field] = *n;
+  }
   auto answer = call(t, "mb.send", map);
   if (!answer)
     return report(doing, answer.error());
@@ -68,8 +78,14 @@ exit_code run_recv(const arguments& args, const target& t, format how) {
     return report(doing, wait.error());
   auto patient = t;
   patient.timeout += std::chrono::seconds{*wait};
-  auto answer = call(patient, "mb.recv",
-                     {{"topic", args.positional[0]}, {"max", *max}, {"wait_s", *wait}});
+  json map{{"topic", args.positional[0]}, {"max", *max}, {"wait_s", *wait}};
+  if (args.has("--visibility")) {
+    auto ms = parse_number("--visibility", args.get("--visibility"), 250, 43'200'000);
+    if (!ms)
+      return report(doing, ms.error());
+    map["visibility_ms"] = *ms;
+  }
+  auto answer = call(patient, "mb.recv", map);
   if (!answer)
     return report(doing, answer.error());
   if (how == format::json) {
@@ -84,13 +100,16 @@ exit_code run_recv(const arguments& args, const target& t, format how) {
   return exit_ok;
 }
 
-exit_code run_ack(const arguments& args, const target& t, format how) {
+namespace {
+
+exit_code settle(const std::string& operation, const std::string& doing, const arguments& args,
+                 const target& t, format how) {
   json receipts = json::array();
   for (std::size_t i = 1; i < args.positional.size(); ++i)
     receipts.push_back(args.positional[i]);
-  auto answer = call(t, "mb.ack", {{"topic", args.positional[0]}, {"receipts", receipts}});
+  auto answer = call(t, operation, {{"topic", args.positional[0]}, {"receipts", receipts}});
   if (!answer)
-    return report("mb ack " + args.positional[0], answer.error());
+    return report(doing + ' ' + args.positional[0], answer.error());
   bool all_ok = true;
   std::vector<std::vector<std::string>> rows;
   for (const auto& r : answer->at("results")) {
@@ -102,6 +121,76 @@ exit_code run_ack(const arguments& args, const target& t, format how) {
   else
     print_table({"RECEIPT", "STATUS"}, rows);
   return all_ok ? exit_ok : exit_failed;
+}
+
+exit_code print_heads(const std::string& operation, const std::string& doing,
+                      const arguments& args, const target& t, format how) {
+  auto limit = parse_number("--limit", args.get("--limit", "100"), 1, 1'000);
+  if (!limit)
+    return report(doing, limit.error());
+  auto answer = call(t, operation, {{"topic", args.positional[0]}, {"limit", *limit}});
+  if (!answer)
+    return report(doing + ' ' + args.positional[0], answer.error());
+  if (how == format::json) {
+    print_json(*answer);
+    return exit_ok;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& m : answer->at("items"))
+    rows.push_back({m.at("message_id").get<std::string>(),
+                    m.at("key").is_null() ? "-" : m.at("key").get<std::string>(),
+                    core::dump_json(m.at("attempts")), core::dump_json(m.at("size"))});
+  print_table({"MESSAGE", "KEY", "ATTEMPTS", "SIZE"}, rows);
+  return exit_ok;
+}
+
+} // namespace
+
+exit_code run_ack(const arguments& args, const target& t, format how) {
+  return settle("mb.ack", "mb ack", args, t, how);
+}
+
+exit_code run_nack(const arguments& args, const target& t, format how) {
+  return settle("mb.nack", "mb nack", args, t, how);
+}
+
+exit_code run_peek(const arguments& args, const target& t, format how) {
+  return print_heads("mb.peek", "mb peek", args, t, how);
+}
+
+exit_code run_dead(const arguments& args, const target& t, format how) {
+  return print_heads("mb.dlq", "mb dlq", args, t, how);
+}
+
+exit_code run_redrive(const arguments& args, const target& t, format how) {
+  constexpr std::uint64_t at_once = 1'000;
+  std::uint64_t sum = 0;
+  for (std::uint64_t n = at_once; n == at_once; sum += n) {
+    auto answer = call(t, "mb.redrive", {{"topic", args.positional[0]}, {"max", at_once}});
+    if (!answer)
+      return report("mb redrive " + args.positional[0], answer.error());
+    n = answer->at("messages").get<std::uint64_t>();
+  }
+  if (how == format::json)
+    print_json({{"messages", sum}});
+  else
+    print_table({"MESSAGES"}, {{std::to_string(sum)}});
+  return exit_ok;
+}
+
+exit_code run_topic_stats(const arguments& args, const target& t, format how) {
+  auto answer = call(t, "mb.stats", {{"topic", args.positional[0]}});
+  if (!answer)
+    return report("mb stats " + args.positional[0], answer.error());
+  if (how == format::json) {
+    print_json(*answer);
+    return exit_ok;
+  }
+  std::vector<std::string> row;
+  for (const auto* name : {"waiting", "in_flight", "dead", "bytes", "oldest_ms"})
+    row.push_back(answer->at(name).is_null() ? "-" : core::dump_json(answer->at(name)));
+  print_table({"WAITING", "IN FLIGHT", "DEAD", "BYTES", "OLDEST MS"}, {row});
+  return exit_ok;
 }
 
 } // namespace ron::cli

@@ -146,6 +146,27 @@ class Delivery(MailCase):
         self.assertEqual(self.ask("GET", "/dlq").json()["items"], [])
 
 
+    def test_stats(self):
+        def stats():
+            answer = self.ask("GET", "/stats")
+            self.assertEqual(answer.status, 200, answer)
+            return answer.json()
+        self.assertEqual(stats(), {"waiting": 0, "in_flight": 0, "dead": 0, "bytes": 0,
+                                   "oldest_ms": None})
+        for text in ("a", "b", "c"):
+            self.send(text)
+        receipt = self.receive(visibility_ms=600_000)[0]["receipt"]
+        now = stats()
+        self.assertEqual((now["waiting"], now["in_flight"], now["dead"]), (2, 1, 0))
+        self.assertGreater(now["bytes"], 3)
+        self.assertLess(0, now["oldest_ms"])
+        self.settle("ack", receipt)
+        self.assertEqual(stats()["in_flight"], 0)
+        self.assertGreaterEqual(self.ron.metric("mailbox_acked_total"), 1)
+        self.assertGreaterEqual(self.ron.metric("mailbox_messages"), 2)
+        self.assertGreater(self.ron.metric("mailbox_messages_max"), 1000)
+
+
 class Idempotency(MailCase):
     def test_replay(self):
         first = self.send(headers={"Idempotency-Key": "k1"}).json()

@@ -116,6 +116,23 @@ class Use(RonctlCase):
         self.ronctl("mb", "ack", self.topic, got[0]["receipt"], expect=FAILED)
         self.assertEqual(self.json("mb", "recv", self.topic), {"messages": []})
 
+    def test_dead_letters(self):
+        sent = self.json("mb", "send", "--delay", "1", "--ttl", "600", self.topic, "poison")
+        self.assertEqual(self.json("mb", "stats", self.topic)["waiting"], 1)
+        self.assertEqual([m["message_id"] for m in self.json("mb", "peek", self.topic)["items"]],
+                         [sent["message_id"]])
+        for _ in range(5):
+            message, = self.json("mb", "recv", "--wait", "30", "--visibility", "600000",
+                                 self.topic)["messages"]
+            self.json("mb", "nack", self.topic, message["receipt"])
+        self.assertEqual(self.json("mb", "recv", self.topic), {"messages": []})
+        self.assertIn(sent["message_id"], self.ronctl("mb", "dlq", self.topic).stdout.decode())
+        self.assertEqual(self.json("mb", "stats", self.topic)["dead"], 1)
+        self.assertEqual(self.json("mb", "redrive", self.topic), {"messages": 1})
+        self.assertEqual(self.json("mb", "dlq", self.topic)["items"], [])
+        again, = self.json("mb", "recv", "--wait", "30", self.topic)["messages"]
+        self.assertEqual((again["message_id"], again["attempt"]), (sent["message_id"], 1))
+
     def test_long_poll(self):
         poll = subprocess.Popen([program("ronctl"), "mb", "recv", "--wait", "30", "-o", "json",
                                  self.topic], stdout=subprocess.PIPE,

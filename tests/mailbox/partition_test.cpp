@@ -157,6 +157,76 @@ TEST_F(Partition, ANackedMessageWaitsItsBackOff) {
   EXPECT_EQ(receive().size(), 1u);
 }
 
+// Full jitter: anything from the least to a top that doubles with each attempt, up to a minute.
+TEST_F(Partition, TheBackOffGrowsAndIsSpread) {
+  limits.attempts_max = 20;
+  for (std::uint32_t attempt = 1; attempt <= 12; ++attempt) {
+    const auto top = std::min(milliseconds{60'000}, milliseconds{200} * (1 << attempt));
+    auto least = top;
+    auto most = 0ms;
+    for (int i = 0; i < 60; ++i) {
+      box.reset();
+      send("a");
+      for (std::uint32_t n = 1; n < attempt; ++n) {
+        ASSERT_EQ(receive().size(), 1u);
+        now += 5s;
+      }
+      p().nack("t", {receive().at(0).receipt}, now);
+      const auto wait = std::chrono::ceil<milliseconds>(*p().next_delivery("t") - now);
+      ASSERT_GE(wait, 200ms);
+      ASSERT_LE(wait, top);
+      least = std::min(least, wait);
+      most = std::max(most, wait);
+    }
+    EXPECT_LT(least, 200ms + (top - 200ms) / 4) << attempt;
+    EXPECT_GT(most, 200ms + (top - 200ms) * 3 / 4) << attempt;
+  }
+}
+
+TEST_F(Partition, ACallForgetsABoundedNumberByTheWay) {
+  limits.sweep_max = 10;
+  for (int i = 0; i < 25; ++i) {
+    auto m = mail("x");
+    m.ttl = 1s;
+    m.idempotency_key = std::to_string(i);
+    ASSERT_TRUE(p().send(m, now, 0));
+  }
+  now += 300s;
+  EXPECT_TRUE(receive().empty()) << "what is not forgotten yet is not delivered either";
+  EXPECT_EQ(p().messages(), 0u) << "its own topic is cleared by the reader";
+  ASSERT_TRUE(p().send(mail("y"), now, 0));
+  EXPECT_EQ(p().remembered(), 15u);
+  ASSERT_TRUE(p().send(mail("y"), now, 0));
+  EXPECT_EQ(p().remembered(), 5u);
+  EXPECT_EQ(p().stats().expired_total, 25u);
+}
+
+TEST_F(Partition, AReceiptDiesWithItsPeriodThoughNobodySwept) {
+  limits.sweep_max = 1;
+  for (int i = 0; i < 3; ++i)
+    send("a");
+  auto ds = receive();
+  now += 5s;
+  EXPECT_EQ(p().ack("t", {ds[2].receipt}, now), statuses{receipt_status::expired});
+}
+
+TEST_F(Partition, RedriveTakesTheOldestFirstAndCounts) {
+  limits.attempts_max = 1;
+  for (auto text : {"1", "2", "3"})
+    send(text);
+  for (auto& d : receive())
+    p().nack("t", {d.receipt}, now);
+  auto s = p().topic("t", now);
+  EXPECT_EQ(s.dead, 3u);
+  EXPECT_EQ(s.waiting + s.in_flight, 0u);
+  EXPECT_EQ(p().redrive("t", 2, now), 2u);
+  EXPECT_EQ(texts(receive()), (strings{"1", "2"}));
+  s = p().topic("t", now);
+  EXPECT_EQ(s.dead, 1u);
+  EXPECT_EQ(s.in_flight, 2u);
+  EXPECT_EQ(s.bytes, p().bytes());
+}
+
 TEST_F(Partition, DelayAndTimeToLive) {
   auto late = mail("late");
   late.delay = 1s;

@@ -1,4 +1,4 @@
-#include "mailbox/keeping.hpp"
+#include "mailbox/journal_service.hpp"
 
 #include "core/log.hpp"
 

@@ -244,6 +244,45 @@ class Quota(NodeTest):
                 node.stop()
 
 
+    def test_a_full_map_refuses_and_still_deletes(self):
+        node = self.new_node(configuration(ON_DISK, "0") + "[lmdb]\nmap-max = 8MiB\n")
+        node.arguments.append("--node.data-dir=" + os.path.join(node.folder, "data"))
+        node.start()
+        token = node.operator_token()
+        dice = random.Random(10)
+        kept = {}
+
+        def fill():
+            """Stores until it is refused; eight at a time, so that they share commits."""
+            for _ in range(100):
+                bodies = [dice.randbytes(dice.choice((500, 60_000, 150_000))) for _ in range(8)]
+                answers = support.together(
+                    [lambda body=body: node.http("PUT", "/v1/o", body, token=token)
+                     for body in bodies])
+                for body, answer in zip(bodies, answers):
+                    if answer.status == 201:
+                        kept[answer.headers["Location"]] = body
+                    else:
+                        self.assertEqual((answer.status, answer.json()["reason"]),
+                                         (507, "store_quota"), answer)
+                if any(answer.status == 507 for answer in answers):
+                    return
+            self.fail("8 MiB are never full")
+        for _ in range(3):
+            fill()
+            self.assertGreater(sum(map(len, kept.values())), 5 << 20, "refused too early")
+            for location, body in kept.items():
+                self.assertTrue(node.get(location, token=token).body == body, "nothing was lost")
+            self.assertLess(node.metric("lmdb_used_bytes", {"store": "objects"}), 8 << 20)
+            for location in list(kept):
+                self.assertEqual(node.http("DELETE", location, token=token).status, 204)
+                del kept[location]
+            support.wait_until(
+                lambda: node.metric("lmdb_used_bytes", {"store": "objects"}) < 1 << 20, 30,
+                "the pages are free")
+        node.stop()
+
+
 class Damage(NodeTest):
     """What a disk may do to the data file, done while the node is down."""
 

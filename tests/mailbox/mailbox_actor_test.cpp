@@ -32,7 +32,7 @@ struct MailboxActor : ShardFixture {
     replicas.clear();
     for (std::size_t i = 0; i < 2; ++i) {
       replicas.push_back(spawn(i, make_mailbox, parts, table));
-      table->point(i, ron_cast(replicas.back()));
+      table->point(i, pointer(replicas.back()));
     }
     eventually([&] { return table->complete() && parts->loaded(); });
   }
@@ -51,7 +51,7 @@ struct MailboxActor : ShardFixture {
     stop();
     start();
   }
-  static caf::strong_actor_ptr ron_cast(const mailbox_replica& r) {
+  static caf::strong_actor_ptr pointer(const mailbox_replica& r) {
     return caf::actor_cast<caf::strong_actor_ptr>(r);
   }
 
@@ -99,7 +99,7 @@ TEST_F(MailboxActor, ARestartedReplicaReadsItsPartitionsAnew) {
   ASSERT_TRUE(send("t"));
   end_replicas();
   spawn_replicas();
-  EXPECT_EQ(receive("t").size(), 1u);
+  EXPECT_TRUE(eventually([&] { return receive("t").size() == 1; })) << "refused while it reads";
   EXPECT_EQ(parts->stats().messages, 1u);
 }
 

@@ -182,4 +182,35 @@ void send_on_disk(benchmark::State& state) {
 }
 BENCHMARK(send_on_disk)->Name("mailbox/send_disk")->Arg(1)->Arg(64)->Arg(1'024)->UseRealTime();
 
+/// What a node with so many messages pays at its start, page by page as it does it.
+void load_from_disk(benchmark::State& state) {
+  folder f;
+  lmdb_journal_options o;
+  o.path = f.path + "/mail";
+  o.map_bytes = 4ull << 30;
+  auto store = open_lmdb_journal(o, wall);
+  if (!store)
+    throw std::runtime_error(store.error().message);
+  bench_box b{store->get()};
+  auto mail = mail_of(128);
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    mail.topic = "topic " + std::to_string(i % 100);
+    (void)b.box->send(mail, wall.now(), 0);
+  }
+  told done;
+  (*store)->write(0, b.box->take_changes(), [&](const core::result<void>&) { done.one(); });
+  done.wait_for(1);
+  for (auto _ : state) {
+    b.box->clear();
+    for (read_place at; !at.done;) {
+      auto page = (*store)->read({}, at);
+      for (auto& m : page->mail)
+        b.box->restore(std::move(m));
+      at = std::move(page->next);
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(load_from_disk)->Name("mailbox/load")->Arg(100'000)->Unit(benchmark::kMillisecond);
+
 } // namespace

@@ -2,6 +2,7 @@
 #include "mailbox_fixture.hpp"
 #include "support/actor_fixture.hpp"
 
+#include <random>
 #include <set>
 
 namespace {
@@ -137,6 +138,57 @@ TEST_F(MailboxActor, ADeliveryThatCannotBeKeptDoesNotHideTheMessage) {
   auto ds = receive("t");
   ASSERT_EQ(ds.size(), 1u);
   EXPECT_EQ(ds[0].attempt, 1u);
+}
+
+// Whatever fails when: what was acknowledged to the sender is there, what was acknowledged by the
+// receiver stays away, receipts that were given hold, and the rest is answered with an error.
+TEST_F(MailboxActor, FailingWritesAndSyncsLoseNothingThatWasAcknowledged) {
+  std::mt19937_64 dice{5};
+  std::set<std::string> alive;
+  std::set<std::string> acked;
+  std::vector<delivery> held;
+  std::size_t in_doubt = 0; // a send or an acknowledgement that got an error
+  for (int step = 0; step < 400; ++step) {
+    const auto roll = dice() % 10;
+    injected.write_code = 0;
+    injected.sync_code = 0;
+    ASSERT_TRUE(eventually([&] { return parts->loaded(); }));
+    injected.write_code = roll == 0 ? EIO : 0;
+    injected.sync_code = roll == 1 ? EIO : roll == 2 ? ENOSPC : 0;
+    const auto what = dice() % 3;
+    if (what == 0) {
+      auto s = send("t");
+      in_doubt += !s;
+      if (s)
+        alive.insert(s->message_id);
+    } else if (what == 1) {
+      for (auto& d : receive("t")) {
+        EXPECT_FALSE(acked.contains(d.message_id)) << "step " << step;
+        held.push_back(std::move(d));
+      }
+    } else if (!held.empty()) {
+      auto d = std::move(held.back());
+      held.pop_back();
+      alive.erase(d.message_id);
+      auto done = ack("t", d.receipt);
+      in_doubt += !done;
+      if (done) {
+        EXPECT_EQ(done->statuses, statuses{receipt_status::ok}) << "step " << step;
+        acked.insert(d.message_id);
+      }
+    }
+  }
+  injected.write_code = 0;
+  injected.sync_code = 0;
+  EXPECT_GT(in_doubt, 20u);
+  EXPECT_GT(acked.size(), 20u);
+  crash();
+  EXPECT_GE(parts->stats().messages, alive.size());
+  EXPECT_LE(parts->stats().messages, alive.size() + in_doubt);
+  for (const auto& d : held)
+    EXPECT_EQ(ack("t", d.receipt)->statuses, statuses{receipt_status::ok});
+  for (const auto& d : receive("t"))
+    EXPECT_FALSE(acked.contains(d.message_id));
 }
 
 TEST_F(MailboxActor, ALongPollIsAnsweredWhenTheMailIsKept) {

@@ -104,7 +104,8 @@ void begin_loading(mailbox_self self) {
   auto& st = self->state;
   if (!st.parts->store())
     return;
-  for (std::size_t at = self->home().index(); at < st.parts->size(); at += st.replicas->size())
+  for (std::size_t at = st.replicas->size() == 1 ? 0 : self->home().index(); at < st.parts->size();
+       at += st.replicas->size())
     reload(self, at);
 }
 

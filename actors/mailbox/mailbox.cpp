@@ -44,6 +44,9 @@ constexpr std::size_t reader_threads = 2;
 /// How soon to look again when too much waits for the disk.
 constexpr milliseconds room_poll{50};
 
+/// How often partitions that nobody uses are cleared of what is over.
+constexpr milliseconds clear_interval{10'000};
+
 std::size_t owner_of(const mailbox_state& st, const std::string& topic) {
   return st.parts->index_of(topic) % st.replicas->size();
 }
@@ -194,6 +197,18 @@ caf::result<topic_stats> serve(mailbox_self self, std::size_t at, const look_at_
   return out;
 }
 
+void clear_expired(mailbox_self self) {
+  auto& st = self->state;
+  const std::size_t first = st.replicas->size() == 1 ? 0 : self->home().index();
+  for (auto at = first; at < st.parts->size(); at += st.replicas->size()) {
+    if (st.seats[at].loading || (st.parts->store() && !st.parts->store()->has_room()))
+      continue;
+    st.parts->at(at).forget_expired(self->clock().now());
+    keep(self, at);
+  }
+  self->delayed_send(self, clear_interval, atom::wake_v);
+}
+
 partition_sources sources_of(const std::shared_ptr<journal>& store, const core::clock& clock,
                              const std::shared_ptr<std::atomic<std::uint64_t>>& last_seq) {
   partition_sources s;
@@ -282,6 +297,7 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
   st.waiters.emplace(st.parts->limits().waiters_max);
   st.seats.resize(st.parts->size());
   begin_loading(self);
+  self->delayed_send(self, clear_interval, atom::wake_v);
   return {
     [self](outgoing& m) -> caf::result<sent> {
       return at_owner<sent>(self, m, [&](std::size_t at) { return serve(self, at, m); });
@@ -306,6 +322,7 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
       pump_all(self);
     },
     [self](atom::tick, std::uint64_t at) { retry_load(self, static_cast<std::size_t>(at)); },
+    [self](atom::wake) { clear_expired(self); },
   };
 }
 

@@ -111,7 +111,9 @@ using mailbox_replica = mailbox_actor::extend<
   // INTERNAL: a delay, a visibility period or a caller's patience has ended.
   caf::reacts_to<atom::tick>,
   // INTERNAL: try again to read this partition from its store.
-  caf::reacts_to<atom::tick, std::uint64_t>>;
+  caf::reacts_to<atom::tick, std::uint64_t>,
+  // INTERNAL: time to forget what is over, though nobody asks for it.
+  caf::reacts_to<atom::wake>>;
 
 using mailbox_self = core::actor_self<mailbox_replica, mailbox_state>;
 

@@ -172,6 +172,8 @@ public:
   /// Makes up to `max` dead letters of a topic deliverable again, oldest first; returns how many.
   std::size_t redrive(const std::string& topic, std::size_t max, core::instant now);
   topic_stats topic(const std::string& topic, core::instant now);
+  /// Forgets up to `sweep_max` each of what is over in any topic. To be called every few seconds.
+  void forget_expired(core::instant now);
 
   /// When the topic can deliver its next message without another send; none = never.
   std::optional<core::instant> next_delivery(const std::string& topic) const;

@@ -153,6 +153,11 @@ topic_stats partition::topic(const std::string& topic, instant now) {
   return out;
 }
 
+void partition::forget_expired(instant now) {
+  forget_sends(now);
+  expire(now);
+}
+
 partition_stats& partition_stats::operator+=(const partition_stats& o) noexcept {
   messages += o.messages;
   bytes += o.bytes;

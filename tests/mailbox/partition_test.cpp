@@ -68,6 +68,18 @@ TEST_F(Partition, ExpiredMailMakesRoomThoughNobodyReadsItsTopic) {
   EXPECT_EQ(p().topics(), 1u);
 }
 
+TEST_F(Partition, WhatIsOverIsForgottenThoughNobodyAsks) {
+  auto m = mail("x");
+  m.ttl = 1s;
+  m.idempotency_key = "k";
+  ASSERT_TRUE(p().send(m, now, 0));
+  p().forget_expired(now);
+  EXPECT_EQ(p().messages(), 1u);
+  now += 300s;
+  p().forget_expired(now);
+  EXPECT_EQ(p().messages() + p().remembered() + p().topics(), 0u);
+}
+
 TEST_F(Partition, MailThatExpiresInFlightIsNotDeliveredAgain) {
   auto m = mail("x", "key");
   m.ttl = 1s;

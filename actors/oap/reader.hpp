@@ -58,12 +58,14 @@ inline constexpr std::uint64_t plain_block = std::uint64_t{ext_bytes} << 48;
 
 /// Frames of a stream come in one size, so the header after the next ones is likely this far away.
 /// Its lines are on their way while these are decided: a scan waits for the second-level cache
-/// otherwise. An address outside of the read does no harm.
-inline void prefetch_ahead(const std::uint8_t* frame, std::uint32_t len) noexcept {
-  constexpr std::uintptr_t frames = 3;
-  const auto at = reinterpret_cast<std::uintptr_t>(frame) + frames * len;
-  __builtin_prefetch(reinterpret_cast<const void*>(at));
-  __builtin_prefetch(reinterpret_cast<const void*>(at + header_bytes + ext_bytes));
+/// otherwise. Not outside of the read: the address of a page that nothing has touched yet costs
+/// more than the line would bring.
+inline void prefetch_ahead(core::byte_view in, std::uint32_t len) noexcept {
+  const auto ahead = std::uint64_t{3} * len;
+  if (ahead >= in.size())
+    return;
+  __builtin_prefetch(in.data() + ahead);
+  __builtin_prefetch(in.data() + ahead + header_bytes + ext_bytes);
 }
 
 } // namespace detail
@@ -84,7 +86,7 @@ inline read_result next(core::byte_view in, const reader_limits& limits) noexcep
   if (in.size() >= least) [[likely]] {
     const auto* p = in.data();
     const auto len = load_be<std::uint32_t>(p);
-    detail::prefetch_ahead(p, len);
+    detail::prefetch_ahead(in, len);
     const auto head = load_be<std::uint64_t>(p + off::ver); // ver, flags, code, app
     const auto flags = static_cast<std::uint8_t>(head >> 32);
     const auto status = static_cast<std::uint16_t>((head >> 16) ^ code_ext);

@@ -6,8 +6,10 @@
 #include <caf/actor_control_block.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ron::transport {
@@ -113,9 +115,20 @@ public:
   /// Closes now and forgets the backlog. Nothing is reported any more. Idempotent.
   virtual void close() = 0;
 
+  /// Has `f` run once when the owner calls `settled`. Whoever made the link, before `start`.
+  void when_settled(std::move_only_function<void()> f) { when_settled_ = std::move(f); }
+  /// The peer has said what it wants (HELLO, a first request): no stranger any more. Idempotent.
+  void settled() {
+    if (auto f = std::exchange(when_settled_, {}))
+      f();
+  }
+
   /// Bytes received and sent, as they go over the wire.
   virtual std::uint64_t bytes_in() const noexcept = 0;
   virtual std::uint64_t bytes_out() const noexcept = 0;
+
+private:
+  std::move_only_function<void()> when_settled_;
 };
 
 using link_ptr = std::shared_ptr<link>;

@@ -270,6 +270,8 @@ void oap_connection::settle() {
   const auto t = now();
   line_.written(link_->backlog(), link_->bytes_out(), t);
   if (session_) {
+    if (session_->hello_received())
+      link_->settled();
     line_.look({.hello = session_->hello_received(),
                 .partial = session_->partial_bytes(),
                 .frames = frames_in(),

@@ -170,7 +170,7 @@ void tls_link::send_output() {
 void tls_link::report_open() {
   auto info = session_.info();
   if (shaking_)
-    shaking_->ends_as(info.resumed ? handshake::resumed : handshake::full);
+    shaking_->succeeds(info);
   shaking_.reset();
   owner().events().link_opened({.peer = peer(),
                                 .alpn = std::move(info.alpn),

@@ -148,6 +148,7 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   s.session.ack_window = c.oap.ack_window;
   s.session.max_inflight = c.oap.max_inflight;
   s.session.receive_budget = c.oap.receive_budget;
+  s.session.write_coalesce = c.transport.write_coalesce;
   s.session.ua = "ron-node";
   s.session.features = {"x1"};
   if (c.oap.compression)
@@ -185,6 +186,7 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   const auto& c = *s->parts_.config;
   s->budget_ = std::make_shared<transport::connection_budget>(connection_limits_of(c));
   s->socket_metrics_ = std::make_shared<transport::socket_metrics>(*s->parts_.metrics);
+  transport::set_read_buffer(c.transport.read_buffer);
   s->tls_ = std::make_shared<tls_keeper>(s->parts_.on->size(), *s->parts_.metrics,
                                          *s->parts_.clock);
   if (auto ok = s->tls_->load(c.transport); !ok)

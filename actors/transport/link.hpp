@@ -82,7 +82,7 @@ private:
 /// socket. Belongs to one actor and lives on its shard; all calls are made by that actor. It does
 /// nothing unasked: the peer is read only after `read`, so the kernel's window slows it down.
 ///
-/// Bounds: one read is at most `limits::read_buffer_bytes`; what `write` could not hand to the
+/// Bounds: one read is at most what `set_read_buffer` says; what `write` could not hand to the
 /// kernel waits here without a bound of its own, so the owner writes again only when `backlog` is
 /// small (it is told by `link_written`).
 class link : public std::enable_shared_from_this<link> {
@@ -132,5 +132,9 @@ private:
 };
 
 using link_ptr = std::shared_ptr<link>;
+
+/// Bytes asked of a socket in one read, for all links of the process; key `transport.read-buffer`,
+/// `limits::read_buffer_bytes` until it is set. A thread keeps the size of its first read.
+void set_read_buffer(std::size_t bytes) noexcept;
 
 } // namespace ron::transport

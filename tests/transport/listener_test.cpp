@@ -199,7 +199,8 @@ void run_out_of_descriptors() {
   auto metrics = std::make_shared<transport::socket_metrics>(registry);
   transport::listener_settings settings{
     .label = transport::entrance::http,
-    .budget = std::make_shared<connection_budget>(transport::connection_limits{1'000, 1'000, 1'024}),
+    .budget = std::make_shared<connection_budget>(
+      transport::connection_limits{1'000, 1'000, 1'024}),
     .metrics = metrics,
     .refusal = core::bytes::literal("none left\n")};
   std::mutex mutex;

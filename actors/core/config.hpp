@@ -91,6 +91,7 @@ struct oap_section {
 struct transport_section {
   std::uint32_t connections_max = 0;
   std::uint32_t per_peer_max = 0;
+  std::uint32_t transient_max = 0; ///< before HELLO or the first request
   std::uint32_t accept_permits = 0;
   milliseconds handshake_timeout{};
   milliseconds read_timeout{};

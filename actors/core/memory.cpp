@@ -170,6 +170,15 @@ process_usage read_process_usage() {
   return out;
 }
 
+std::uint64_t raise_descriptor_limit() noexcept {
+  rlimit r{};
+  if (::getrlimit(RLIMIT_NOFILE, &r) != 0)
+    return 1'024; // cannot happen; what every system allows
+  const auto before = r.rlim_cur;
+  r.rlim_cur = r.rlim_max;
+  return ::setrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : before;
+}
+
 std::uint64_t resident_bytes() noexcept {
   return read_pages().resident * page_size();
 }

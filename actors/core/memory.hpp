@@ -27,6 +27,10 @@ struct process_usage {
   double start_unix_seconds = 0; ///< when it started
 };
 
+/// Raises the soft limit on descriptors to the hard one, which is what the administrator allows,
+/// and returns it. Any thread; once, at start.
+std::uint64_t raise_descriptor_limit() noexcept;
+
 /// Reads all of `process_usage`; some 20 us and more with many descriptors. Any thread.
 process_usage read_process_usage();
 

@@ -13,6 +13,7 @@
 #include "node/monitor.hpp"
 #include "node/operations.hpp"
 #include "node/operator_socket.hpp"
+#include "node/reload.hpp"
 #include "node/roles.hpp"
 #include "node/servers.hpp"
 #include "node/signals.hpp"
@@ -63,11 +64,13 @@ double count_actors(std::string_view type) {
 /// Everything that lives as long as the node, in the order in which it is built.
 class running_node {
 public:
-  explicit running_node(core::node_config_ptr config)
-      : config_(std::move(config)), process_(registry_), state_(std::make_shared<status>(clock_)),
+  explicit running_node(const core::config::command& command)
+      : config_(command.config), recipe_(command.recipe), process_(registry_),
+        state_(std::make_shared<status>(clock_)),
         capability_(std::make_shared<omnigate::operator_capability>()),
         gate_(gate_limits_of(*config_), capability_, clock_),
         admin_gate_({.instance = {}, .tenant = {}, .address = {}}, capability_, clock_),
+        reloads_(registry_, "reloads_total", "Reloads of the configuration", {"outcome"}),
         dropped_(registry_, core::metrics::kind::counter, "bus_overflow_dropped_total",
                  "Messages dropped at the bound of a mailbox",
                  [] { return static_cast<double>(core::bus_overflow_dropped_total()); }),
@@ -88,6 +91,9 @@ public:
     return state_->get().missing != std::vector<std::string>{"starting"};
   }
   void print_ready_line() const;
+  /// Reads the configuration and the files it names again, takes over what may change while the
+  /// node runs, or nothing, and tells whoever asked for it. The main thread.
+  void reload();
   /// The ordered stop; `signals` may hurry it. Returns the exit code.
   int stop(signals& from);
 
@@ -104,7 +110,9 @@ private:
   std::string first_contact() const;
   std::vector<core::shutdown_step> stop_steps();
 
-  core::node_config_ptr config_;
+  core::node_config_ptr config_; ///< what the node runs with; replaced by a reload
+  core::config::recipe recipe_;
+  reload_requests reload_requests_;
   core::system_clock clock_;
   core::metrics::registry registry_;
   core::metrics::process_metrics process_;
@@ -112,6 +120,7 @@ private:
   std::shared_ptr<omnigate::operator_capability> capability_;
   omnigate::gate gate_;
   omnigate::gate admin_gate_;
+  core::metrics::counter<reload_result> reloads_;
   core::metrics::callback dropped_;
   core::metrics::callback alive_;
   caf::actor_system_config actors_config_;
@@ -151,6 +160,7 @@ server_parts running_node::parts_of_servers() {
   ops.drain = [this] {
     stop_asked_ = true;
   };
+  ops.reload = &reload_requests_;
   server_parts p;
   p.on = &core::shards::of(*system_);
   p.config = config_;
@@ -209,6 +219,7 @@ void running_node::watch() {
   };
   p.every_second = [this] {
     registry_.tick(clock_.now());
+    servers_->every_second();
     core::log::report_suppressed();
   };
   monitor_ = core::spawn_in(*system_, {}, make_monitor, std::move(p));
@@ -239,6 +250,43 @@ void running_node::print_ready_line() const {
                "  ./dev exec build/release/bin/ronctl actors%s\n"
                "Ctrl-C stops the node.\n",
                flags.c_str(), flags.c_str());
+}
+
+// -- reload ----------------------------------------------------------------------
+
+core::log::options log_options(const core::config::log_section& c) {
+  core::log::options o;
+  o.least = c.level;
+  o.format = c.format;
+  o.levels = {c.levels.begin(), c.levels.end()};
+  return o;
+}
+
+void running_node::reload() {
+  const auto fresh = core::config::load_again(recipe_);
+  auto outcome = plan_reload(*config_, fresh);
+  if (!outcome.refused()) {
+    auto next = take_over(*config_, *fresh.config);
+    if (auto ok = servers_->reload(*next); ok) {
+      config_ = std::move(next);
+      core::log::configure(log_options(config_->log));
+    } else {
+      outcome.problems.push_back(ok.error().message);
+    }
+  }
+  for (const auto& problem : outcome.problems)
+    core::log::error("node", "reload refused, nothing was changed", {{"reason", problem}});
+  if (!outcome.refused())
+    core::log::info("node", "reloaded", {{"changed", outcome.changed.size()},
+                                         {"after_restart", outcome.later.size()}});
+  for (const auto& d : outcome.refused() ? decltype(outcome.changed){} : outcome.changed)
+    core::log::info("node", "key changed", {{"key", d.name}, {"before", d.before},
+                                            {"after", d.after}});
+  for (const auto& d : outcome.refused() ? decltype(outcome.later){} : outcome.later)
+    core::log::warn("node", "key changes with the next start of the node",
+                    {{"key", d.name}, {"before", d.before}, {"after", d.after}});
+  reloads_.add(outcome.refused() ? reload_result::refused : reload_result::taken);
+  reload_requests_.answer(outcome);
 }
 
 // -- stop ------------------------------------------------------------------------
@@ -289,10 +337,13 @@ std::vector<core::shutdown_step> running_node::stop_steps() {
 }
 
 int running_node::stop(signals& from) {
+  reload_outcome stopping;
+  stopping.problems = {"the node stops"};
+  reload_requests_.answer(stopping);
   core::shutdown steps{stop_steps()};
   steps.begin(clock_.now());
   while (!steps.advance(clock_.now()))
-    if (from.wait(step_poll)) {
+    if (from.wait_stop(step_poll)) {
       core::log::warn("node", "told twice; the node ends now",
                       {{"waiting_for", steps.waiting_for()}});
       std::_Exit(exit_cut_short);
@@ -318,14 +369,6 @@ int running_node::stop(signals& from) {
   return steps.anything_cut() ? exit_cut_short : 0;
 }
 
-core::log::options log_options(const core::config::log_section& c) {
-  core::log::options o;
-  o.least = c.level;
-  o.format = c.format;
-  o.levels = {c.levels.begin(), c.levels.end()};
-  return o;
-}
-
 } // namespace
 
 int run(const core::config::command& command) {
@@ -340,7 +383,7 @@ int run(const core::config::command& command) {
     core::mailbox_bounds::set(type, bound);
 
   signals from; // before the first thread, so that all of them inherit the mask
-  running_node node{config};
+  running_node node{command};
   if (auto ok = node.start(); !ok) {
     std::fprintf(stderr, "ron-node: %s\n", ok.error().message.c_str());
     std::fflush(stderr);
@@ -349,16 +392,18 @@ int run(const core::config::command& command) {
   const auto ready_by = std::chrono::steady_clock::now() + ready_grace;
   while (!node.roles_are_up() && !node.stop_was_asked()
          && std::chrono::steady_clock::now() < ready_by)
-    if (from.wait(milliseconds{1}))
+    if (from.wait_stop(milliseconds{1}))
       return node.stop(from);
   node.watch();
-  while (!node.is_watched() && !from.wait(milliseconds{1})) {
+  while (!node.is_watched() && !from.wait_stop(milliseconds{1})) {
     // the first look is a message away
   }
   node.print_ready_line();
-  while (!node.stop_was_asked() && !from.wait(milliseconds{100})) {
-    // waiting for a signal, /admin/drain or a role that gives up
-  }
+  // Waits for a signal, /admin/drain or a role that gives up.
+  for (auto what = told::nothing; what != told::stop && !node.stop_was_asked();
+       what = from.wait(milliseconds{100}))
+    if (what == told::reload)
+      node.reload();
   core::log::info("node", "stopping");
   return node.stop(from);
 }

@@ -1,5 +1,6 @@
 #include "node/operations.hpp"
 
+#include "core/actor/shard.hpp"
 #include "core/json.hpp"
 #include "core/object_reader.hpp"
 #include "node/version.hpp"
@@ -56,6 +57,34 @@ void serve_metrics(const core::metrics::registry& metrics, const exchange_ptr& x
   x->reply(std::move(a));
 }
 
+json shown(const std::vector<core::config::difference>& all) {
+  auto out = json::array();
+  for (const auto& d : all)
+    out.push_back({{"key", d.name}, {"before", d.before}, {"after", d.after}});
+  return out;
+}
+
+void show_reload(const reload_outcome& outcome, const exchange_ptr& x) {
+  if (!outcome.refused())
+    return reply(x, {{"changed", shown(outcome.changed)},
+                     {"after_restart", shown(outcome.later)}});
+  std::string all = "nothing was changed";
+  for (const auto& problem : outcome.problems)
+    all += (&problem == &outcome.problems.front() ? ": " : "; ") + problem;
+  x->fail({core::ec::bad_request, std::move(all)});
+}
+
+// Files are read on the main thread; the answer goes back to the shard of the request.
+void serve_reload(reload_requests& requests, exchange_ptr x) {
+  auto* home = core::shard::current();
+  auto keep = x;
+  auto then = [home, x = std::move(x)](const reload_outcome& outcome) mutable {
+    home->post([x = std::move(x), outcome] { show_reload(outcome, x); });
+  };
+  if (!requests.ask(std::move(then)))
+    keep->fail({core::ec::busy, "too many reloads wait"});
+}
+
 operation health_row(const operations_parts& p) {
   return {.method = "GET", .path = "/healthz", .needs = access::none,
           .handle = [s = p.state](exchange_ptr x) { serve_health(*s, x); }};
@@ -87,7 +116,9 @@ std::vector<operation> admin_operations(const operations_parts& p) {
            .handle = [drain = p.drain](exchange_ptr x) {
              reply(x, {{"draining", true}}, 202);
              drain();
-           }}};
+           }},
+          {.method = "POST", .path = "/admin/reload", .needs = access::admin,
+           .handle = [r = p.reload](exchange_ptr x) { serve_reload(*r, std::move(x)); }}};
 }
 
 } // namespace ron::node

@@ -1,16 +1,17 @@
 #include "node/servers.hpp"
 
 #include "core/actor/directory.hpp"
-#include "core/crypto/tls_context.hpp"
 #include "core/crypto/tls_session.hpp"
 #include "core/json.hpp"
 #include "core/log.hpp"
+#include "core/memory.hpp"
 #include "node/oap_watch.hpp"
 #include "transport/oap_service.hpp"
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace ron::node {
@@ -55,6 +56,7 @@ struct held_link {
 transport::link_ptr holding(transport::link_ptr link, transport::connection_slot slot,
                             const std::shared_ptr<transport::socket_metrics>& metrics) {
   auto all = std::make_shared<held_link>(std::move(link), std::move(slot), metrics);
+  all->link->when_settled([where = &all->slot] { where->settle(); });
   return {all, all->link.get()};
 }
 
@@ -70,6 +72,21 @@ http::http_settings http_settings_of(const core::node_config& c) {
   s.inflate.bytes_max = c.inflate.bytes_max;
   s.json_bytes_max = c.omnigate.body_bytes_max;
   return s;
+}
+
+transport::connection_limits connection_limits_of(const core::node_config& c) {
+  return {c.transport.connections_max, c.transport.per_peer_max, c.transport.transient_max};
+}
+
+/// A sixteenth of the descriptors, 8 to 64, is not for public connections: whoever debugs a node
+/// that has none left must get in, and stores and helpers open files.
+int public_descriptors_end() {
+  constexpr std::uint64_t least = 8;
+  constexpr std::uint64_t most = 64;
+  static const auto all = core::raise_descriptor_limit();
+  const auto kept = std::clamp(all / 16, least, most);
+  return static_cast<int>(std::min<std::uint64_t>(all - std::min(all, kept),
+                                                  std::numeric_limits<int>::max()));
 }
 
 transport::socket_options socket_options_of(const core::node_config& c) {
@@ -99,7 +116,8 @@ template <class Open>
 transport::connection_factory tls_factory(tls_entry entry, Open open) {
   return [entry = std::move(entry), open = std::move(open)](caf::local_actor*, accepted a) {
     auto& here = *core::shard::current();
-    auto session = core::crypto::tls_session::accept(entry.contexts[here.index()]);
+    const auto context = entry.keeper->context(entry.use, here.index());
+    auto session = core::crypto::tls_session::accept(context);
     if (!session) {
       core::log::warn("node", "no TLS session for a connection",
                       {{"reason", session.error().message}});
@@ -130,6 +148,7 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   s.session.ack_window = c.oap.ack_window;
   s.session.max_inflight = c.oap.max_inflight;
   s.session.receive_budget = c.oap.receive_budget;
+  s.session.write_coalesce = c.transport.write_coalesce;
   s.session.ua = "ron-node";
   s.session.features = {"x1"};
   if (c.oap.compression)
@@ -165,10 +184,13 @@ servers::~servers() = default;
 started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   std::unique_ptr<servers> s{new servers(std::move(parts))};
   const auto& c = *s->parts_.config;
-  s->budget_ = std::make_shared<transport::connection_budget>(c.transport.connections_max,
-                                                             c.transport.per_peer_max);
+  s->budget_ = std::make_shared<transport::connection_budget>(connection_limits_of(c));
   s->socket_metrics_ = std::make_shared<transport::socket_metrics>(*s->parts_.metrics);
-  s->tickets_ = std::make_shared<core::crypto::ticket_keys>();
+  transport::set_read_buffer(c.transport.read_buffer);
+  s->tls_ = std::make_shared<tls_keeper>(s->parts_.on->size(), *s->parts_.metrics,
+                                         *s->parts_.clock);
+  if (auto ok = s->tls_->load(c.transport); !ok)
+    return cannot_start(exit_configuration, ok.error().message);
   for (std::size_t i = 0; i < s->parts_.on->size(); ++i)
     s->lines_.push_back(std::make_shared<transport::handshake_line>(
       s->parts_.on->at(i), c.transport.accept_permits, s->parts_.on->size(), s->socket_metrics_,
@@ -179,9 +201,7 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   s->admin_http_ = std::make_shared<http::http_service>(
     transport::operation_table{s->parts_.admin_rows}, *s->parts_.admin_gate, *s->parts_.clock,
     *s->parts_.metrics, http_settings_of(c));
-  auto ok = s->load_identity();
-  if (ok)
-    ok = s->open_admin();
+  auto ok = s->open_admin();
   if (ok)
     ok = s->open_http(c.http.address, wire::http, "http.address");
   if (ok)
@@ -193,41 +213,28 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   return s;
 }
 
-started<void> servers::load_identity() {
-  const auto& t = parts_.config->transport;
-  auto made = t.cert.empty() ? core::crypto::identity::make_development()
-                             : core::crypto::identity::load(t.cert, t.key);
-  if (!made)
-    return cannot_start(exit_configuration, "transport.cert: " + made.error().message);
-  identity_ = std::move(*made);
+core::result<void> servers::reload(const core::node_config& c) {
+  if (auto ok = tls_->load(c.transport); !ok)
+    return ok;
+  budget_->set_limits(connection_limits_of(c));
+  for (auto& line : lines_)
+    line->set_permits(c.transport.accept_permits, lines_.size());
   return {};
 }
 
-core::result<tls_entry> servers::tls(const std::string& alpn) const {
-  core::crypto::tls_server_options o;
-  o.certificate = identity_;
-  o.tickets = tickets_;
-  o.alpn = {alpn};
-  o.pq = parts_.config->transport.pq;
-  o.client_ca = parts_.config->transport.client_ca;
-  tls_entry out{{}, lines_, socket_metrics_};
-  for (std::size_t i = 0; i < parts_.on->size(); ++i) {
-    auto one = core::crypto::tls_context::make_server(o);
-    if (!one)
-      return std::unexpected{one.error()};
-    out.contexts.push_back(std::move(*one));
-  }
-  return out;
-}
-
-started<void> servers::listen(const host_port& where, entrance label, const char* key,
-                              const transport::connection_factory& make) {
+transport::listener_settings servers::public_settings(entrance label) const {
   transport::listener_settings s;
   s.label = label;
   s.budget = budget_;
   s.metrics = socket_metrics_;
+  s.descriptors_end = public_descriptors_end();
+  return s;
+}
+
+started<void> servers::listen(const host_port& where, entrance label, const char* key,
+                              const transport::connection_factory& make) {
   auto opened = transport::start_listeners(*parts_.on, where, socket_options_of(*parts_.config),
-                                           s, make);
+                                           public_settings(label), make);
   if (!opened)
     return cannot_start(exit_code_of(opened.error().code),
                         std::string{key} + ": " + opened.error().message);
@@ -240,15 +247,8 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
   if (!where)
     return {};
   const bool secure = via == wire::https;
-  transport::connection_factory make;
-  if (secure) {
-    auto entry = this->tls("http/1.1");
-    if (!entry)
-      return cannot_start(exit_configuration, "transport: " + entry.error().message);
-    make = https_factory(public_http_, std::move(*entry));
-  } else {
-    make = http_factory(public_http_, socket_metrics_);
-  }
+  auto make = secure ? https_factory(public_http_, tls(tls_use::https))
+                     : http_factory(public_http_, socket_metrics_);
   if (auto ok = listen(*where, secure ? entrance::https : entrance::http, key, make); !ok)
     return ok;
   (secure ? https_ : http_) = public_listeners_.back().address.to_string();
@@ -265,11 +265,8 @@ started<void> servers::open_oap() {
   auto service = std::make_shared<transport::oap_service>(
     transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
     oap_settings_of(*parts_.config));
-  auto entry = tls("oap/1");
-  if (!entry)
-    return cannot_start(exit_configuration, "transport: " + entry.error().message);
   if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
-                       oap_factory(service, std::move(*entry)));
+                       oap_factory(service, tls(tls_use::oap)));
       !ok)
     return ok;
   oap_tls_ = public_listeners_.back().address.to_string();
@@ -284,8 +281,8 @@ started<void> servers::open_admin() {
   s.metrics = socket_metrics_;
   // A budget of its own: whoever debugs a full node must get in.
   constexpr std::uint32_t admin_connections_max = 64;
-  s.budget = std::make_shared<transport::connection_budget>(admin_connections_max,
-                                                            admin_connections_max);
+  s.budget = std::make_shared<transport::connection_budget>(transport::connection_limits{
+    admin_connections_max, admin_connections_max, admin_connections_max});
   auto opened = transport::start_listeners(*parts_.on, parts_.config->admin.address,
                                            socket_options_of(*parts_.config), s,
                                            http_factory(admin_http_, socket_metrics_));
@@ -351,7 +348,7 @@ void servers::add_keys(std::vector<readiness_key>& keys, core::instant now) {
 }
 
 double servers::pressure() const noexcept {
-  const auto max = parts_.config->transport.connections_max;
+  const auto max = budget_->connections_max();
   return max == 0 ? 0.0 : static_cast<double>(budget_->connections()) / max;
 }
 

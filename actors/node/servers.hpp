@@ -3,13 +3,11 @@
 #include "core/actor/shards.hpp"
 #include "core/clock.hpp"
 #include "core/config.hpp"
-#include "core/crypto/identity.hpp"
-#include "core/crypto/tickets.hpp"
-#include "core/crypto/tls_context.hpp"
 #include "core/json_fwd.hpp"
 #include "core/metrics.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
+#include "node/tls_keeper.hpp"
 #include "transport/connection_budget.hpp"
 #include "transport/handshake_line.hpp"
 #include "transport/http/http_service.hpp"
@@ -34,10 +32,11 @@ struct server_parts {
   std::vector<transport::operation> admin_rows;
 };
 
-/// What the TLS connections of one listener share, by shard where it is a list.
+/// What the TLS connections of one listener share.
 struct tls_entry {
-  std::vector<core::crypto::tls_context> contexts;
-  std::vector<transport::handshake_line_ptr> lines;
+  tls_keeper_ptr keeper;
+  tls_use use = tls_use::https;
+  std::vector<transport::handshake_line_ptr> lines; ///< by shard
   std::shared_ptr<transport::socket_metrics> metrics;
 };
 
@@ -64,27 +63,32 @@ public:
   /// `{"http","https","oap_tls","admin"}` with the real ports; what is off is null.
   core::json endpoints() const;
   std::uint16_t admin_port() const noexcept { return admin_port_; }
-  const std::string& cert_sha256() const noexcept { return identity_->cert_sha256(); }
+  /// Of the certificate that is shown now. Any thread.
+  std::string cert_sha256() const { return tls_->identity()->cert_sha256(); }
+  /// Takes over limits, certificates and ticket keys from `c`; if anything is wrong, nothing.
+  /// Error: that of `tls_keeper::load`. The main thread.
+  core::result<void> reload(const core::node_config& c);
+  /// What has to be done once a second. The monitor's shard.
+  void every_second() { tls_->tick(); }
   double pressure() const noexcept;
   /// Looks at the listeners that have readiness keys and appends them. The monitor's shard.
   void add_keys(std::vector<readiness_key>& keys, core::instant now);
 
 private:
   explicit servers(server_parts parts);
-  started<void> load_identity();
+  transport::listener_settings public_settings(transport::entrance label) const;
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
   started<void> open_oap();
   started<void> open_admin();
   started<void> listen(const core::config::host_port& where, transport::entrance label,
                        const char* key, const transport::connection_factory& make);
-  core::result<tls_entry> tls(const std::string& alpn) const;
+  tls_entry tls(tls_use use) const { return {tls_, use, lines_, socket_metrics_}; }
   /// True if the connection was let in by the admin listener.
   bool is_admin(std::uint64_t listener) const;
 
   server_parts parts_;
-  core::crypto::identity_ptr identity_;
-  core::crypto::ticket_keys_ptr tickets_;
+  tls_keeper_ptr tls_;
   transport::connection_budget_ptr budget_;
   std::shared_ptr<transport::socket_metrics> socket_metrics_;
   std::vector<transport::handshake_line_ptr> lines_; ///< by shard, of all TLS listeners together

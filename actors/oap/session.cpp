@@ -39,6 +39,7 @@ session::impl::impl(oap::role r, session_settings s)
   adopt(lim);
   rlim.max_frame = lim_::oap_hello_frame_bytes_max;
   rlim.zstd = true; // what COMP means is not agreed yet; any stream frame is out of place
+  out.set_block_max(settings.write_coalesce);
   out.hello(role == role::dialer, build_hello(ours));
 }
 

@@ -34,6 +34,8 @@ struct session_settings {
   std::size_t receive_budget = core::limits::oap_receive_budget_default;
   /// `send` refuses DATA while this much is queued for the link.
   std::size_t output_bytes_max = 262'144;
+  /// Small frames are gathered into buffers of up to this size; 4 KiB or more.
+  std::size_t write_coalesce = core::limits::write_coalesce_bytes;
   bool alpn = true;                 ///< `oap/1` was negotiated below: x1 holds from the first byte
   std::string ua = "ron";
   /// With "zstd" the owner promises to inflate what comes with `data::raw_len`.

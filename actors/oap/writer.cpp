@@ -62,7 +62,7 @@ std::uint8_t* writer::reserve(std::size_t n) {
     } else {
       // A block that was filled up asks for a larger one; an idle connection stays small.
       if (block_.capacity() != 0)
-        next_block_ = std::min(next_block_ * 4, block_max);
+        next_block_ = std::min(next_block_ * 4, block_max_);
       block_ = core::slab{std::max(n, next_block_)};
     }
     cut_ = 0;

@@ -4,6 +4,7 @@
 #include "core/limits.hpp"
 #include "oap/frame.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -55,7 +56,7 @@ struct error_frame {
 };
 
 /// Encodes frames and keeps them until the link asks. Small frames and small payloads share
-/// buffers of up to 64 KiB; a payload of `scatter_min` bytes and more is not copied but queued as
+/// buffers of up to a bound; a payload of `scatter_min` bytes and more is not copied but queued as
 /// a slice of its own between two pieces of buffer.
 ///
 /// Unbounded by itself: `session` refuses DATA while `pending_bytes` is above its limit and stops
@@ -65,7 +66,9 @@ public:
   /// Copying this much costs about as much as one more slice.
   static constexpr std::size_t scatter_min = 8'192;
   static constexpr std::size_t block_min = 4'096;
-  static constexpr std::size_t block_max = core::limits::write_coalesce_bytes;
+
+  /// Small frames share buffers that grow up to this many bytes, `block_min` or more.
+  void set_block_max(std::size_t bytes) noexcept { block_max_ = std::max(bytes, block_min); }
 
   void hello(bool dialer, std::string_view json);
   void start(const start_frame& f);
@@ -97,6 +100,7 @@ private:
   std::size_t cut_ = 0;         ///< what of it was queued already
   std::vector<core::bytes> queue_{};
   std::size_t pending_ = 0;
+  std::size_t block_max_ = core::limits::write_coalesce_bytes;
   std::size_t next_block_ = block_min;
   std::array<std::uint64_t, kind_count> frames_{};
 };

@@ -6,20 +6,30 @@ std::string_view to_string(refusal r) noexcept {
   switch (r) {
     case refusal::conn_cap: return "conn_cap";
     case refusal::per_peer: return "per_peer";
+    case refusal::transient: return "transient";
     case refusal::descriptors: return "descriptors";
   }
   return "?";
 }
 
 connection_slot::~connection_slot() {
-  if (budget_)
-    budget_->leave(peer_);
+  if (!budget_)
+    return;
+  settle();
+  budget_->leave(peer_);
+}
+
+void connection_slot::settle() noexcept {
+  if (budget_ && !std::exchange(settled_, true))
+    --budget_->transient_;
 }
 
 std::expected<connection_slot, refusal> connection_budget::enter(const peer_key& peer) {
   std::lock_guard lock{mutex_};
   if (closed_ || count_ >= max_)
     return std::unexpected{refusal::conn_cap};
+  if (transient_ >= transient_max_)
+    return std::unexpected{refusal::transient};
   if (!peer.is_none()) {
     auto& mine = by_peer_[peer];
     if (mine >= per_peer_max_) {
@@ -30,13 +40,14 @@ std::expected<connection_slot, refusal> connection_budget::enter(const peer_key&
     ++mine;
   }
   ++count_;
+  ++transient_;
   return connection_slot{shared_from_this(), peer};
 }
 
-void connection_budget::set_limits(std::uint32_t connections_max,
-                                   std::uint32_t per_peer_max) noexcept {
-  max_ = connections_max;
-  per_peer_max_ = per_peer_max;
+void connection_budget::set_limits(const connection_limits& limits) noexcept {
+  max_ = limits.connections_max;
+  per_peer_max_ = limits.per_peer_max;
+  transient_max_ = limits.transient_max;
 }
 
 void connection_budget::leave(const peer_key& peer) noexcept {

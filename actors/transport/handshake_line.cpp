@@ -43,10 +43,17 @@ handshake_place::handshake_place(handshake_line_ptr line)
   // nop
 }
 
+void handshake_place::succeeds(const core::crypto::tls_info& agreed) noexcept {
+  outcome_ = agreed.resumed ? handshake::resumed : handshake::full;
+  kex_ = agreed.hybrid ? key_exchange::hybrid : key_exchange::classic;
+  if (agreed.downgraded)
+    line_->metrics_->pq_downgrades.add();
+}
+
 handshake_place::~handshake_place() {
   line_->metrics_->handshakes.add(outcome_);
   if (outcome_ == handshake::full || outcome_ == handshake::resumed)
-    line_->metrics_->handshake_seconds.observe(line_->clock_.now() - began_);
+    line_->metrics_->handshake_seconds.observe(line_->clock_.now() - began_, kex_);
 }
 
 } // namespace ron::transport

@@ -2,8 +2,10 @@
 
 #include "core/actor/shard.hpp"
 #include "core/clock.hpp"
+#include "core/crypto/tls_session.hpp"
 #include "transport/metrics.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -31,8 +33,13 @@ public:
     : home_(home),
       clock_(clock),
       metrics_(std::move(metrics)),
-      permits_(permits > shards ? permits / static_cast<std::uint32_t>(shards) : 1) {
+      permits_(share(permits, shards)) {
     // nop
+  }
+
+  /// As in the constructor; from the next round on. Any thread.
+  void set_permits(std::uint32_t permits, std::size_t shards) noexcept {
+    permits_.store(share(permits, shards), std::memory_order_relaxed);
   }
 
   /// Runs `step` now or in a later round.
@@ -42,13 +49,16 @@ public:
 
 private:
   friend class handshake_place;
+  static std::uint32_t share(std::uint32_t permits, std::size_t shards) noexcept {
+    return permits > shards ? permits / static_cast<std::uint32_t>(shards) : 1;
+  }
   void next_round();
   void arm();
 
   core::shard& home_;
   const core::clock& clock_;
   std::shared_ptr<socket_metrics> metrics_;
-  std::uint32_t permits_; ///< of this shard, in a round
+  std::atomic<std::uint32_t> permits_; ///< of this shard, in a round
   std::uint32_t ran_ = 0; ///< in this round
   bool armed_ = false;
   std::deque<core::job> waiting_;
@@ -67,11 +77,14 @@ public:
   handshake_line& line() const noexcept { return *line_; }
   /// How it ends. A handshake that nobody says this of was given up at its owner's deadline.
   void ends_as(handshake outcome) noexcept { outcome_ = outcome; }
+  /// It is complete.
+  void succeeds(const core::crypto::tls_info& agreed) noexcept;
 
 private:
   handshake_line_ptr line_;
   core::instant began_;
   handshake outcome_ = handshake::timeout;
+  key_exchange kex_ = key_exchange::classic;
 };
 
 } // namespace ron::transport

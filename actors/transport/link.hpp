@@ -6,8 +6,10 @@
 #include <caf/actor_control_block.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ron::transport {
@@ -80,7 +82,7 @@ private:
 /// socket. Belongs to one actor and lives on its shard; all calls are made by that actor. It does
 /// nothing unasked: the peer is read only after `read`, so the kernel's window slows it down.
 ///
-/// Bounds: one read is at most `limits::read_buffer_bytes`; what `write` could not hand to the
+/// Bounds: one read is at most what `set_read_buffer` says; what `write` could not hand to the
 /// kernel waits here without a bound of its own, so the owner writes again only when `backlog` is
 /// small (it is told by `link_written`).
 class link : public std::enable_shared_from_this<link> {
@@ -113,11 +115,26 @@ public:
   /// Closes now and forgets the backlog. Nothing is reported any more. Idempotent.
   virtual void close() = 0;
 
+  /// Has `f` run once when the owner calls `settled`. Whoever made the link, before `start`.
+  void when_settled(std::move_only_function<void()> f) { when_settled_ = std::move(f); }
+  /// The peer has said what it wants (HELLO, a first request): no stranger any more. Idempotent.
+  void settled() {
+    if (auto f = std::exchange(when_settled_, {}))
+      f();
+  }
+
   /// Bytes received and sent, as they go over the wire.
   virtual std::uint64_t bytes_in() const noexcept = 0;
   virtual std::uint64_t bytes_out() const noexcept = 0;
+
+private:
+  std::move_only_function<void()> when_settled_;
 };
 
 using link_ptr = std::shared_ptr<link>;
+
+/// Bytes asked of a socket in one read, for all links of the process; key `transport.read-buffer`,
+/// `limits::read_buffer_bytes` until it is set. A thread keeps the size of its first read.
+void set_read_buffer(std::size_t bytes) noexcept;
 
 } // namespace ron::transport

@@ -49,6 +49,9 @@ void refuse(listener_self self, int fd, refusal why) {
 
 void admit(listener_self self, unique_fd fd, const sockaddr* address) {
   auto& st = self->state;
+  // The kernel hands out the lowest free number, so this says how many are in use.
+  if (const auto end = st.settings.descriptors_end; end > 0 && fd.get() >= end)
+    return refuse(self, fd.get(), refusal::descriptors);
   auto peer = peer_address::of(address);
   auto slot = st.settings.budget->enter(peer.key);
   if (!slot)

@@ -29,6 +29,9 @@ struct listener_settings {
   entrance label = entrance::oap_tls;
   connection_budget_ptr budget{};
   std::shared_ptr<socket_metrics> metrics{};
+  /// Descriptors from this number on are left to others (stores, the admin listener): a connection
+  /// that gets one is closed at once. 0: no such limit.
+  int descriptors_end = 0;
   /// Written (if the socket takes it at once) before a connection over the limits is closed; a
   /// plain HTTP listener says 503 with it.
   core::bytes refusal{};

@@ -21,6 +21,10 @@ std::string_view to_string(handshake h) noexcept {
   return "?";
 }
 
+std::string_view to_string(key_exchange k) noexcept {
+  return k == key_exchange::hybrid ? "hybrid" : "classic";
+}
+
 std::string_view to_string(ending e) noexcept {
   switch (e) {
     case ending::clean: return "clean";
@@ -43,12 +47,26 @@ socket_metrics::socket_metrics(core::metrics::registry& r)
     connections(r, "transport_connections", "Open connections", {"listener"}),
     handshakes(r, "transport_handshakes_total", "TLS handshakes by outcome", {"outcome"}),
     handshake_seconds(r, "transport_handshake_seconds",
-                      "From accept to the end of the TLS handshake"),
+                      "From accept to the end of the TLS handshake, by key exchange",
+                      {"kex"}),
+    pq_downgrades(r, "pq_downgrades_total",
+                  "Handshakes without the hybrid key exchange that transport.pq prefers"),
     handshakes_waiting(r, "transport_handshakes_waiting",
                        "TLS handshakes that wait for a permit to be computed"),
     handshakes_deferred(r, "transport_handshakes_deferred_total",
                         "TLS handshakes that had to wait for a permit"),
     bytes(r, "transport_bytes_total", "Bytes as they went over the wire", {"direction"}) {
+  // nop
+}
+
+tls_metrics::tls_metrics(core::metrics::registry& r)
+  : pq_enabled(r, "pq_enabled", "1: the hybrid key exchange X25519MLKEM768 is offered"),
+    ticket_rotations(r, "transport_ticket_rotations_total",
+                     "Times the key of session tickets was replaced"),
+    cert_not_after(r, "transport_cert_not_after_timestamp_seconds",
+                   "End of the certificate chain of the TLS listeners"),
+    ocsp_next_update(r, "transport_ocsp_next_update_timestamp_seconds",
+                     "End of the stapled OCSP response; 0: none is stapled") {
   // nop
 }
 

@@ -21,6 +21,11 @@ enum class handshake : std::uint8_t { full, resumed, failed, timeout };
 inline constexpr std::size_t handshake_count = 4;
 std::string_view to_string(handshake h) noexcept;
 
+/// What the keys of a handshake were agreed on with; metric label.
+enum class key_exchange : std::uint8_t { classic, hybrid };
+inline constexpr std::size_t key_exchange_count = 2;
+std::string_view to_string(key_exchange k) noexcept;
+
 enum class direction : std::uint8_t { in, out };
 inline constexpr std::size_t direction_count = 2;
 std::string_view to_string(direction d) noexcept;
@@ -33,6 +38,8 @@ template <>
 inline constexpr std::size_t label_count<transport::entrance> = transport::entrance_count;
 template <>
 inline constexpr std::size_t label_count<transport::handshake> = transport::handshake_count;
+template <>
+inline constexpr std::size_t label_count<transport::key_exchange> = transport::key_exchange_count;
 template <>
 inline constexpr std::size_t label_count<transport::ending> = transport::ending_count;
 template <>
@@ -56,10 +63,21 @@ struct socket_metrics {
   core::metrics::counter<entrance, refusal> refused;
   core::metrics::updown<entrance> connections;
   core::metrics::counter<handshake> handshakes;
-  core::metrics::histogram<> handshake_seconds;
+  core::metrics::histogram<key_exchange> handshake_seconds; ///< complete ones
+  core::metrics::counter<> pq_downgrades; ///< hybrid was preferred, the peer could not
   core::metrics::updown<> handshakes_waiting; ///< for their turn, `transport.accept-permits`
   core::metrics::counter<> handshakes_deferred;
   core::metrics::counter<direction> bytes;
+};
+
+/// What the TLS listeners show and how old it is. One per node.
+struct tls_metrics {
+  explicit tls_metrics(core::metrics::registry& r);
+
+  core::metrics::gauge<> pq_enabled; ///< 1 when `transport.pq` is prefer or require
+  core::metrics::counter<> ticket_rotations;
+  core::metrics::gauge<> cert_not_after;   ///< Unix time
+  core::metrics::gauge<> ocsp_next_update; ///< Unix time; 0: nothing is stapled, or it has no end
 };
 
 /// OAP/1 connections of the accepting side. One per node.

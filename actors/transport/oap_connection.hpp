@@ -55,6 +55,8 @@ private:
   struct slot {
     caf::actor actor;
     std::deque<stream_item> pending{};
+    oap::events events{};                         ///< of this read, emptied by `deliver`
+    std::uint32_t room = 0;                       ///< chunks taken that the stream was not told of
     std::optional<core::instant> blocked_since{}; ///< since when nothing of `pending` moves
     bool starved = false;                         ///< for longer than `starved_after`
   };
@@ -65,6 +67,7 @@ private:
 
   void pump();
   void take_events();
+  void happened(oap::corr_t corr, oap::event e);
   void deliver();
   void advance(oap::corr_t corr, slot& s);
   void retire(oap::corr_t corr);
@@ -94,7 +97,7 @@ private:
   std::optional<oap::session> session_;
   std::unordered_map<oap::corr_t, slot> slots_;          ///< <= max_streams
   std::vector<idle_slot> idle_;                          ///< <= max_streams
-  std::unordered_map<oap::corr_t, oap::events> batches_; ///< of one read, emptied by `deliver`
+  std::vector<oap::corr_t> touched_;                     ///< slots with `events`
   oap::events events_;
   std::vector<core::bytes> out_;
   oap::counters counted_;
@@ -107,6 +110,7 @@ private:
   core::instant sweep_at_{};           ///< when streams are looked at that do not move
   core::instant starve_at_{};          ///< when blocked streams are looked at
   std::size_t blocked_ = 0;            ///< slots with `blocked_since`
+  std::uint32_t advances_ = 0; ///< that gave the session chunks; every sixteenth is timed
   bool reading_ = false;
   bool read_ended_ = false;
   bool ended_ = false;

@@ -38,9 +38,17 @@ void oap_exchange::read_body(body_handler then) {
 void oap_exchange::body(body_frame f) {
   if (f.data.empty() && f.raw_len == 0 && !f.last)
     return;
+  if (wants_body_ && body_.empty() && f.raw_len == 0) // who waits for it gets it as it comes
+    return give(std::move(f));
   stage(f);
   body_.push_back(std::move(f));
   hand_out_body();
+}
+
+void oap_exchange::give(body_frame f) {
+  if (!f.data.empty() && !f.piece)
+    emit(self_, send_consumed{1});
+  std::exchange(wants_body_, nullptr)(body_chunk{std::move(f.data), f.last});
 }
 
 void oap_exchange::hand_out_body() {
@@ -51,9 +59,7 @@ void oap_exchange::hand_out_body() {
   auto f = std::move(body_.front());
   body_.pop_front();
   unstage(f);
-  if (!f.data.empty() && !f.piece)
-    emit(self_, send_consumed{1});
-  std::exchange(wants_body_, nullptr)(body_chunk{std::move(f.data), f.last});
+  give(std::move(f));
 }
 
 /// False if the frame is not what it says: then the stream is over, and so may this exchange be.

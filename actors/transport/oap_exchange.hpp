@@ -55,6 +55,7 @@ public:
 private:
   const oap_settings& limits() const noexcept;
   void hand_out_body();
+  void give(body_frame f);
   bool inflate_front();
   void stage(const body_frame& f) noexcept;
   void unstage(const body_frame& f) noexcept;

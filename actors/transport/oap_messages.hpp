@@ -15,10 +15,11 @@
 namespace ron::transport {
 
 /// Connection -> stream: what happened to the stream, in order. Only opened, data, ended and
-/// stream_error occur.
+/// stream_error occur. `room` is what a `stream_room` would have said.
 struct stream_input {
   oap::corr_t corr = 0;
   oap::events events;
+  std::uint32_t room = 0;
 };
 
 /// Connection -> stream: `chunks` of what the stream gave are with the session now.

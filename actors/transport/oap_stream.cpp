@@ -79,6 +79,16 @@ void on(oap_stream_self self, oap::stream_error&) {
   leave(self);
 }
 
+/// `chunks` of what the stream `corr` gave are with the session now.
+void take_room(oap_stream_self self, oap::corr_t corr, std::uint32_t chunks) {
+  auto& st = self->state;
+  if (chunks == 0 || corr != st.corr)
+    return;
+  st.chunks_out -= std::min(chunks, st.chunks_out);
+  if (auto x = st.current.lock())
+    x->offer_room();
+}
+
 template <class E>
 void on(oap_stream_self, E&) {
   // nop: of the connection, not of a stream
@@ -106,17 +116,11 @@ caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf
   self->state.peer = std::move(peer);
   return {
       [self](stream_input& in) {
+        take_room(self, in.corr, in.room);
         for (auto& e : in.events)
           std::visit([self](auto& x) { on(self, x); }, e);
       },
-      [self](const stream_room& room) {
-        auto& st = self->state;
-        if (room.corr != st.corr)
-          return;
-        st.chunks_out -= std::min(room.chunks, st.chunks_out);
-        if (auto x = st.current.lock())
-          x->offer_room();
-      },
+      [self](const stream_room& room) { take_room(self, room.corr, room.chunks); },
       [self](atom::tick, std::uint64_t generation) {
         auto& st = self->state;
         auto x = st.current.lock();

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <span>
@@ -14,11 +15,13 @@ namespace ron::transport {
 
 namespace {
 
+std::atomic<std::size_t> read_buffer{core::limits::read_buffer_bytes};
+
 /// One per shard is enough: what is read is handed on before the next read.
 std::span<std::uint8_t> scratch() {
-  thread_local const auto buffer
-    = std::make_unique<std::array<std::uint8_t, core::limits::read_buffer_bytes>>();
-  return *buffer;
+  thread_local const auto size = read_buffer.load();
+  thread_local const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(size);
+  return {buffer.get(), size};
 }
 
 core::error broken(const char* what, int number) {
@@ -27,6 +30,10 @@ core::error broken(const char* what, int number) {
 }
 
 } // namespace
+
+void set_read_buffer(std::size_t bytes) noexcept {
+  read_buffer = bytes;
+}
 
 socket_link::socket_link(boost::asio::io_context& io, unique_fd fd, std::string peer,
                          link_owner owner)

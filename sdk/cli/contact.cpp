@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -29,6 +30,9 @@ constexpr option_spec common[] = {
     {"--admin", "HOST:PORT", "its admin address (RONCTL_ADMIN, default 127.0.0.1:9600)"},
     {"--pin", "SHA256", "trust the node whose certificate has this digest"},
     {"--ca", "FILE", "trust nodes with a certificate under these roots"},
+    {"--cert", "FILE", "a certificate of your own, for a node that asks for one; with --key"},
+    {"--key", "FILE", "its PEM key"},
+    {"--pq", "MODE", "post-quantum key exchange: off, prefer or require (RONCTL_PQ, default off)"},
     {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RONCTL_CAP)"},
     {"--timeout", "MS", "of a request, default 5000"},
     {"-o", "table|json", "how to print, default table"},
@@ -90,6 +94,17 @@ result<std::string> decode_token(std::string text, const std::string& from) {
   return std::string{raw->text()};
 }
 
+result<core::config::pq_mode> pq_of(std::string_view text) {
+  constexpr auto& names = core::config::pq_mode_names;
+  if (text.empty())
+    return core::config::pq_mode::off;
+  const auto* at = std::ranges::find(names, text);
+  if (at == std::end(names))
+    return fail(ec::bad_request, "--pq: expected off, prefer or require, not \"" + std::string{text}
+                                   + '"');
+  return static_cast<core::config::pq_mode>(at - std::begin(names));
+}
+
 result<std::string> token_of(const arguments& args) {
   if (auto file = args.get("--cap"); !file.empty()) {
     std::ifstream in{file};
@@ -128,6 +143,14 @@ result<target> target_of(const arguments& args) {
   t.ca_file = args.get("--ca");
   if (!t.pin.empty() && !t.ca_file.empty())
     return fail(ec::bad_request, "--pin and --ca exclude each other");
+  t.cert_file = args.get("--cert");
+  t.key_file = args.get("--key");
+  if (t.cert_file.empty() != t.key_file.empty())
+    return fail(ec::bad_request, "--cert and --key are given together");
+  auto pq = pq_of(args.get("--pq", environment("RONCTL_PQ")));
+  if (!pq)
+    return std::unexpected{pq.error()};
+  t.pq = *pq;
   auto token = token_of(args);
   if (!token)
     return std::unexpected{token.error()};
@@ -174,6 +197,9 @@ result<sdk::client> connect(const target& t) {
   o.port = t.node.port;
   o.pin = t.pin;
   o.ca_file = t.ca_file;
+  o.cert_file = t.cert_file;
+  o.key_file = t.key_file;
+  o.pq = t.pq;
   o.token = t.token;
   o.overall_timeout = o.idle_timeout = t.timeout;
   if (o.pin.empty() && o.ca_file.empty()) {

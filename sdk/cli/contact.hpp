@@ -16,6 +16,9 @@ struct target {
   address admin{"127.0.0.1", 9600};
   std::string pin;
   std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  core::config::pq_mode pq = core::config::pq_mode::off;
   std::string token;      ///< binary; from --cap FILE or RONCTL_CAP, never from the command line
   sdk::milliseconds timeout{5'000};
 };

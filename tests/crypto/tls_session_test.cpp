@@ -170,6 +170,20 @@ TEST(TlsSession, TicketsOutliveTwoRotationsAndNoThird) {
   EXPECT_FALSE(third.server.info().resumed);
 }
 
+TEST(TlsSession, NoTicketOutlivesForgetting) {
+  tls_world world;
+  auto client = tls_context::make_client(world.client_options()).value();
+  auto server = tls_context::make_server(world.server_options()).value();
+  auto first = tls_world::join(client, server);
+  ASSERT_TRUE(first.pass());
+  auto ticket = first.client.take_ticket();
+  ASSERT_TRUE(ticket);
+  world.tickets->forget();
+  auto second = tls_world::join(client, server, ticket);
+  ASSERT_TRUE(second.pass());
+  EXPECT_FALSE(second.server.info().resumed);
+}
+
 TEST(TlsSession, TicketWorksOnlyWithTheTrustItCameFrom) {
   tls_world world;
   auto server = tls_context::make_server(world.server_options()).value();
@@ -285,7 +299,10 @@ TEST(TlsSession, PostQuantumGroupByMode) {
                              tls_context::make_server(server).value());
     EXPECT_EQ(p.pass(), c.group != nullptr);
     if (c.group) {
-      EXPECT_EQ(p.server.info().group, c.group);
+      const auto info = p.server.info();
+      EXPECT_EQ(info.group, c.group);
+      EXPECT_EQ(info.hybrid, info.group != "X25519");
+      EXPECT_EQ(info.downgraded, c.server == pq_mode::prefer && !info.hybrid);
     }
   }
 }

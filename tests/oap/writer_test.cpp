@@ -31,16 +31,19 @@ TEST(OapWriter, SmallFramesShareOneSlice) {
   EXPECT_EQ(w.frames()[static_cast<std::size_t>(kind::ack)], 50u);
 }
 
-TEST(OapWriter, BuffersGrowTo64KiBAndNoFurther) {
-  writer w;
-  std::vector<core::bytes> out;
-  for (int i = 0; i < 5'000; ++i)
-    w.ack(1, 1, 8);
-  w.take(out);
-  EXPECT_GT(out.size(), 3u);
-  for (const auto& b : out)
-    EXPECT_LE(b.size(), writer::block_max);
-  EXPECT_GT(out[3].size(), writer::block_max - ack_bytes);
+TEST(OapWriter, BuffersGrowToTheirBoundAndNoFurther) {
+  for (std::size_t bound : {core::limits::write_coalesce_bytes, std::size_t{16'384}}) {
+    writer w;
+    w.set_block_max(bound);
+    std::vector<core::bytes> out;
+    for (int i = 0; i < 5'000; ++i)
+      w.ack(1, 1, 8);
+    w.take(out);
+    EXPECT_GT(out.size(), 3u);
+    for (const auto& b : out)
+      EXPECT_LE(b.size(), bound);
+    EXPECT_GT(out[3].size(), bound - ack_bytes);
+  }
 }
 
 TEST(OapWriter, LargePayloadsAreNotCopied) {

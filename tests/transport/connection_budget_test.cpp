@@ -43,7 +43,7 @@ TEST(PeerAddress, TextAndKey) {
 }
 
 TEST(ConnectionBudget, CapsTheNodeAndEachPeer) {
-  auto budget = std::make_shared<connection_budget>(3, 2);
+  auto budget = std::make_shared<connection_budget>(connection_limits{3, 2, 1'024});
   auto a = v4("10.0.0.1").key;
   auto b = v4("10.0.0.2").key;
   auto a1 = budget->enter(a);
@@ -60,16 +60,36 @@ TEST(ConnectionBudget, CapsTheNodeAndEachPeer) {
   EXPECT_TRUE(a3);
 }
 
+TEST(ConnectionBudget, CapsThoseThatHaveSaidNothing) {
+  auto budget = std::make_shared<connection_budget>(
+    connection_limits{.connections_max = 10, .per_peer_max = 10, .transient_max = 2});
+  auto a = budget->enter(v4("10.0.0.1").key);
+  auto b = budget->enter(v4("10.0.0.2").key);
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(budget->enter(v4("10.0.0.3").key).error(), refusal::transient);
+  a->settle();
+  a->settle();
+  EXPECT_EQ(budget->transient(), 1u);
+  auto c = budget->enter(v4("10.0.0.3").key);
+  ASSERT_TRUE(c);
+  EXPECT_EQ(budget->enter(v4("10.0.0.4").key).error(), refusal::transient);
+  *c = connection_slot{}; // one that goes without a word
+  EXPECT_EQ(budget->transient(), 1u);
+  *a = connection_slot{}; // one that had spoken
+  EXPECT_EQ(budget->transient(), 1u);
+  EXPECT_EQ(budget->connections(), 1u);
+}
+
 TEST(ConnectionBudget, ReloadAndPressure) {
-  auto budget = std::make_shared<connection_budget>(1, 1);
+  auto budget = std::make_shared<connection_budget>(connection_limits{1, 1, 1'024});
   auto a = budget->enter(v4("10.0.0.1").key);
   ASSERT_TRUE(a);
-  budget->set_limits(2, 2);
+  budget->set_limits({2, 2, 1'024});
   auto b = budget->enter(v4("10.0.0.1").key);
   EXPECT_TRUE(b);
-  budget->set_limits(1, 1); // both stay
+  budget->set_limits({1, 1, 1'024}); // both stay
   EXPECT_EQ(budget->connections(), 2u);
-  budget->set_limits(10, 10);
+  budget->set_limits({10, 10, 1'024});
   budget->close(true);
   EXPECT_EQ(budget->enter(v4("10.0.0.3").key).error(), refusal::conn_cap);
   budget->close(false);
@@ -77,7 +97,7 @@ TEST(ConnectionBudget, ReloadAndPressure) {
 }
 
 TEST(ConnectionBudget, NeverExceededByManyThreads) {
-  auto budget = std::make_shared<connection_budget>(10, 1'000);
+  auto budget = std::make_shared<connection_budget>(connection_limits{10, 1'000, 1'024});
   std::atomic<std::uint32_t> most{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)

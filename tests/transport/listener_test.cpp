@@ -55,7 +55,8 @@ protected:
   core::metrics::registry registry;
   std::shared_ptr<transport::socket_metrics> metrics
     = std::make_shared<transport::socket_metrics>(registry);
-  std::shared_ptr<connection_budget> budget = std::make_shared<connection_budget>(100, 100);
+  std::shared_ptr<connection_budget> budget
+    = std::make_shared<connection_budget>(transport::connection_limits{100, 100, 1'024});
   core::config::host_port address;
   std::vector<transport::listener_actor> actors;
   std::mutex mutex;
@@ -104,7 +105,7 @@ TEST_F(Listener, ListensOnIpv6) {
 }
 
 TEST_F(Listener, ClosesWhatIsOverTheCapWithAWord) {
-  budget->set_limits(2, 100);
+  budget->set_limits({2, 100, 1'024});
   start();
   std::vector<transport::unique_fd> clients;
   for (int i = 0; i < 2; ++i)
@@ -123,13 +124,39 @@ TEST_F(Listener, ClosesWhatIsOverTheCapWithAWord) {
 }
 
 TEST_F(Listener, CapsEachPeer) {
-  budget->set_limits(100, 1);
+  budget->set_limits({100, 1, 1'024});
   start();
   auto first = test::connect_to(address.port);
   ASSERT_TRUE(test::eventually([&] { return count() == 1; }));
   auto second = test::connect_to(address.port);
   EXPECT_EQ(test::receive_all(second.get()), "full\n");
   EXPECT_EQ(metrics->refused.value(transport::entrance::http, refusal::per_peer), 1u);
+}
+
+TEST_F(Listener, LeavesTheLastDescriptorsToOthers) {
+  const transport::unique_fd next{::dup(0)};
+  auto s = settings();
+  s.descriptors_end = next.get() + 40;
+  auto started = transport::start_listeners(shards, {"127.0.0.1", 0}, {}, s, factory());
+  ASSERT_TRUE(started) << started.error().message;
+  actors = started->actors;
+  std::vector<transport::unique_fd> clients; // each takes a descriptor of ours too
+  for (int i = 0; i < 40; ++i)
+    clients.push_back(test::connect_to(started->address.port));
+  ASSERT_TRUE(test::eventually([&] {
+    return metrics->refused.value(transport::entrance::http, refusal::descriptors) > 0;
+  }));
+  EXPECT_EQ(test::receive_all(clients.back().get()), "full\n");
+  clients.clear();
+  {
+    std::lock_guard lock{mutex};
+    held.clear();
+  }
+  EXPECT_TRUE(test::eventually([&] { // it lets in whoever comes now
+    auto later = test::connect_to(started->address.port);
+    pollfd silence{later.get(), POLLIN, 0};
+    return ::poll(&silence, 1, 100) == 0;
+  }));
 }
 
 TEST_F(Listener, StopClosesTheSocketAndKeepsConnections) {
@@ -172,7 +199,8 @@ void run_out_of_descriptors() {
   auto metrics = std::make_shared<transport::socket_metrics>(registry);
   transport::listener_settings settings{
     .label = transport::entrance::http,
-    .budget = std::make_shared<connection_budget>(1'000, 1'000),
+    .budget = std::make_shared<connection_budget>(
+      transport::connection_limits{1'000, 1'000, 1'024}),
     .metrics = metrics,
     .refusal = core::bytes::literal("none left\n")};
   std::mutex mutex;

@@ -13,7 +13,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 
@@ -155,6 +157,18 @@ result<identity_ptr> identity::load(const std::string& cert_file, const std::str
   if (X509_check_private_key(chain->front().get(), key->get()) != 1)
     return openssl_fail(ec::bad_request, key_file + ": not the key of " + cert_file);
   return identity_ptr{new identity(std::move(*chain), std::move(*key))};
+}
+
+std::int64_t identity::not_after_s() const noexcept {
+  std::int64_t first = 0;
+  for (auto& cert : chain_) {
+    std::tm parts{};
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert.get()), &parts) != 1)
+      continue;
+    const std::int64_t end = ::timegm(&parts);
+    first = first == 0 ? end : std::min(first, end);
+  }
+  return first;
 }
 
 std::string identity::chain_pem() const {

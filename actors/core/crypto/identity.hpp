@@ -3,6 +3,7 @@
 #include "core/crypto/openssl.hpp"
 #include "core/error.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ public:
 
   /// Lower-case hex of the SHA-256 of the leaf's DER: what `--pin` takes and the ready line says.
   const std::string& cert_sha256() const noexcept { return cert_sha256_; }
+  /// Unix time at which the first certificate of the chain ends; 0 when none says so.
+  std::int64_t not_after_s() const noexcept;
   /// The chain as PEM, for clients that want a CA file.
   std::string chain_pem() const;
 

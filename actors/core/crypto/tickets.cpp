@@ -34,6 +34,14 @@ bool set_mac_key(EVP_MAC_CTX* mac, ticket_key& key) {
   return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
+ticket_key make_key() {
+  ticket_key fresh;
+  random_bytes(fresh.name);
+  random_bytes(fresh.cipher);
+  random_bytes(fresh.mac);
+  return fresh;
+}
+
 // The values are those of SSL_CTX_set_tlsext_ticket_key_evp_cb.
 enum ticket_answer { ticket_error = -1, ticket_unknown = 0, ticket_sealed = 1, ticket_renew = 2 };
 
@@ -78,14 +86,19 @@ ticket_keys::ticket_keys() {
 }
 
 void ticket_keys::rotate() {
-  ticket_key fresh;
-  random_bytes(fresh.name);
-  random_bytes(fresh.cipher);
-  random_bytes(fresh.mac);
+  const auto fresh = make_key();
   std::lock_guard lock{mutex_};
   std::shift_right(keys_.begin(), keys_.end(), 1);
   keys_[0] = fresh;
   count_ = std::min(count_ + 1, kept);
+}
+
+void ticket_keys::forget() {
+  const auto fresh = make_key();
+  std::lock_guard lock{mutex_};
+  for (auto& key : keys_)
+    key = fresh; // what was there is overwritten
+  count_ = 1;
 }
 
 ticket_key ticket_keys::newest() const {

@@ -36,6 +36,9 @@ public:
   /// Puts a fresh random key in front and wipes the oldest. Call once per `ticket-rotation`.
   void rotate();
 
+  /// Wipes all keys and starts with a fresh one: no ticket given before is taken any more.
+  void forget();
+
   /// The key that seals new tickets.
   ticket_key newest() const;
   /// The key with this name, if it is still kept.

@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 
 #include <cstring>
+#include <ctime>
 
 namespace ron::core::crypto {
 
@@ -14,7 +15,8 @@ namespace ron::core::crypto {
 struct tls_context::impl {
   bool server = false;
   std::string alpn_wire; // each name behind its length (RFC 7301, 3.1)
-  std::string ocsp_response;
+  ocsp_staple_ptr staple;
+  config::pq_mode pq = config::pq_mode::off;
   sha256_digest pin{};
   bool pinned = false;
   ticket_keys_ptr tickets;
@@ -65,7 +67,10 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_len, const u
 }
 
 int staple(SSL* ssl, void* arg) {
-  auto& der = static_cast<tls_context::impl*>(arg)->ocsp_response;
+  auto& response = *static_cast<tls_context::impl*>(arg)->staple;
+  if (response.stale_at(std::time(nullptr)))
+    return SSL_TLSEXT_ERR_NOACK; // worse than none: clients take it for a failure
+  auto& der = response.der;
   auto* copy = static_cast<unsigned char*>(OPENSSL_memdup(der.data(), der.size()));
   if (!copy)
     return SSL_TLSEXT_ERR_NOACK;
@@ -133,7 +138,7 @@ result<void> set_server(tls_context::impl& self, const tls_server_options& optio
   use_ticket_keys(ctx, self.tickets.get());
   if (!self.alpn_wire.empty())
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &self);
-  if (!self.ocsp_response.empty()) {
+  if (self.staple) {
     SSL_CTX_set_tlsext_status_cb(ctx, staple);
     SSL_CTX_set_tlsext_status_arg(ctx, &self);
   }
@@ -170,7 +175,8 @@ result<tls_context> tls_context::make_server(const tls_server_options& options) 
   auto self = std::make_shared<impl>();
   self->server = true;
   self->alpn_wire = std::move(*wire);
-  self->ocsp_response = options.ocsp_response;
+  self->staple = options.staple;
+  self->pq = options.pq;
   self->tickets = options.tickets;
   self->certificate = options.certificate;
   self->ctx.reset(SSL_CTX_new(TLS_server_method()));
@@ -195,6 +201,7 @@ result<tls_context> tls_context::make_client(const tls_client_options& options) 
     return fail(ec::bad_request, "a pin is the SHA-256 of a certificate: 64 hex digits");
   self->alpn_wire = std::move(*wire);
   self->certificate = options.certificate;
+  self->pq = options.pq;
   self->ctx.reset(SSL_CTX_new(TLS_client_method()));
   if (!self->ctx)
     return openssl_fail(ec::internal, "TLS context");
@@ -225,6 +232,10 @@ ssl_ctx_st* tls_context::native() const noexcept {
 
 bool tls_context::pinned() const noexcept {
   return impl_->pinned;
+}
+
+config::pq_mode tls_context::pq() const noexcept {
+  return impl_->pq;
 }
 
 } // namespace ron::core::crypto

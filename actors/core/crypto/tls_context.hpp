@@ -2,6 +2,7 @@
 
 #include "core/config_types.hpp"
 #include "core/crypto/identity.hpp"
+#include "core/crypto/ocsp.hpp"
 #include "core/crypto/tickets.hpp"
 #include "core/error.hpp"
 
@@ -19,7 +20,7 @@ struct tls_server_options {
                                  ///< one that offers none is accepted
   config::pq_mode pq = config::pq_mode::off;
   std::string client_ca{};         ///< PEM file; if set, clients must show a certificate under it
-  std::string ocsp_response{};     ///< DER, stapled when the client asks; empty: none
+  ocsp_staple_ptr staple{};        ///< sent to a client that asks, until it is stale; may be null
 };
 
 /// What a dialing end needs. Exactly one of `pin` and `ca_file` is set: there is no way to trust
@@ -48,6 +49,7 @@ public:
   ssl_ctx_st* native() const noexcept;
   /// A pin decides alone; otherwise sessions verify the host name.
   bool pinned() const noexcept;
+  config::pq_mode pq() const noexcept;
 
 private:
   explicit tls_context(std::shared_ptr<impl> p) noexcept : impl_(std::move(p)) {}

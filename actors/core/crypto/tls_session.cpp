@@ -295,6 +295,8 @@ tls_info tls_session::info() const {
   out.group = group_name(ssl);
   out.alpn = std::string{alpn()};
   out.resumed = SSL_session_reused(ssl) == 1;
+  out.hybrid = out.group == "X25519MLKEM768";
+  out.downgraded = !out.hybrid && impl_->context.pq() != config::pq_mode::off;
   if (auto* cert = SSL_get0_peer_certificate(ssl))
     out.peer_cert_sha256 = cert_sha256_hex(cert);
   return out;

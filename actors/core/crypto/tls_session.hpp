@@ -21,6 +21,8 @@ struct tls_info {
   std::string group;   ///< "X25519", "X25519MLKEM768"
   std::string alpn;    ///< empty: none was negotiated
   bool resumed = false;
+  bool hybrid = false;     ///< the keys hold against a quantum computer (X25519MLKEM768)
+  bool downgraded = false; ///< hybrid was preferred here and the other side could not
   std::string peer_cert_sha256; ///< hex; empty when the peer showed none
 };
 

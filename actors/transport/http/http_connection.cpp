@@ -145,6 +145,7 @@ void http_connection::pump() {
 }
 
 void http_connection::perform(connection_machine::serve& a) {
+  link_->settled();
   http::request r;
   auto ok = read_request(a.head, service_->operations(), settings_->json_bytes_max, r);
   identify(r);

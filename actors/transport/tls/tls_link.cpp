@@ -88,7 +88,7 @@ void tls_link::arrived(core::byte_view raw) {
       return;
     if (end.size() < missing())
       return go_on(std::move(end));
-    slab_ = core::slab{core::limits::bulk_slab_bytes};
+    slab_ = core::slab{std::max(core::limits::bulk_slab_bytes, tls_session::room_for(raw.size()))};
     core::bytes next;
     if (!decrypt(raw, slab_.room(), next))
       return;
@@ -97,7 +97,7 @@ void tls_link::arrived(core::byte_view raw) {
   }
   const auto need = session_.holds_partial() ? tls_session::room_for(raw.size()) : raw.size();
   if (partial() == 0 || slab_.room().size() < need)
-    slab_ = core::slab{partial() > 0 ? core::limits::bulk_slab_bytes : need};
+    slab_ = core::slab{partial() > 0 ? std::max(core::limits::bulk_slab_bytes, need) : need};
   core::bytes slice;
   if (!decrypt(raw, slab_.room(), slice))
     return;
@@ -170,7 +170,7 @@ void tls_link::send_output() {
 void tls_link::report_open() {
   auto info = session_.info();
   if (shaking_)
-    shaking_->ends_as(info.resumed ? handshake::resumed : handshake::full);
+    shaking_->succeeds(info);
   shaking_.reset();
   owner().events().link_opened({.peer = peer(),
                                 .alpn = std::move(info.alpn),

@@ -135,6 +135,13 @@ result<void> connection::handshake(const client_options& options, instant deadli
   o.pin = options.pin;
   o.ca_file = options.ca_file;
   o.alpn = {"oap/1"};
+  o.pq = options.pq;
+  if (!options.cert_file.empty()) {
+    auto id = core::crypto::identity::load(options.cert_file, options.key_file);
+    if (!id)
+      return std::unexpected{id.error()};
+    o.certificate = std::move(*id);
+  }
   auto context = core::crypto::tls_context::make_client(o);
   if (!context)
     return std::unexpected{context.error()};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/bytes.hpp"
+#include "core/config_types.hpp"
 #include "core/error.hpp"
 #include "core/ids.hpp"
 #include "core/json_fwd.hpp"
@@ -23,6 +24,10 @@ struct client_options {
   std::uint16_t port = 9443;
   std::string pin;                   ///< hex SHA-256 of the node's certificate (DER)
   std::string ca_file;               ///< PEM roots; the host name is verified too
+  std::string cert_file;             ///< PEM chain shown to a node that asks for one; empty: none
+  std::string key_file;              ///< PEM key of it
+  /// Post-quantum key exchange X25519MLKEM768: off, preferred, or no connection without it.
+  core::config::pq_mode pq = core::config::pq_mode::off;
   std::string token;                 ///< binary capability; empty = anonymous
   milliseconds connect_timeout{2'000}; ///< TCP, TLS and HELLO together
   milliseconds overall_timeout{5'000}; ///< of a call without object bytes

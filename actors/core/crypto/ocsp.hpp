@@ -1,0 +1,32 @@
+#pragma once
+
+#include "core/crypto/identity.hpp"
+#include "core/error.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace ron::core::crypto {
+
+/// What an authority said about a certificate (RFC 6960), to be stapled to handshakes (RFC 6066,
+/// section 8). Immutable, shared by the contexts of all shards; any thread.
+struct ocsp_staple {
+  std::string der;                ///< as it is sent
+  std::int64_t next_update_s = 0; ///< Unix time from which it is stale; 0: the authority named none
+
+  /// True if it says nothing any more at `now_s`, Unix time.
+  bool stale_at(std::int64_t now_s) const noexcept {
+    return next_update_s != 0 && now_s >= next_update_s;
+  }
+
+  /// Reads a DER response of at most 64 KiB. Error: bad_request naming the file and what is wrong:
+  /// unreadable, no successful response, not about the leaf of `about`, or not "good". A stale one
+  /// is none: the caller warns, and it is not sent.
+  static result<std::shared_ptr<const ocsp_staple>> load(const std::string& file,
+                                                         const identity& about);
+};
+
+using ocsp_staple_ptr = std::shared_ptr<const ocsp_staple>;
+
+} // namespace ron::core::crypto

@@ -1,0 +1,264 @@
+#include "load/echo_connection.hpp"
+
+#include "core/json.hpp"
+#include "core/limits.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+namespace ron::load {
+
+using core::crypto::tls_session;
+
+namespace {
+
+core::instant now() {
+  return std::chrono::steady_clock::now();
+}
+
+std::span<std::uint8_t> input() {
+  static std::array<std::uint8_t, core::limits::read_buffer_bytes> buffer;
+  return buffer;
+}
+
+} // namespace
+
+echo_connection::echo_connection(workload& work, const core::crypto::tls_context& context,
+                                 int epoll)
+  : work_(work), context_(context), epoll_(epoll) {
+  // nop
+}
+
+echo_connection::~echo_connection() {
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
+bool echo_connection::lost(const std::string& why) {
+  work_.failed(why);
+  return false;
+}
+
+bool echo_connection::open(const sockaddr_in& to, const std::string& name) {
+  if (fd_ >= 0)
+    ::close(fd_);
+  session_.reset();
+  slots_.clear();
+  free_.clear();
+  cipher_.clear();
+  sent_ = 0;
+  wants_write_ = false;
+  dialled_ = now();
+  fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd_ < 0
+      || (::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0
+          && errno != EINPROGRESS))
+    return lost(std::string{"connect: "} + std::strerror(errno));
+  const int on = 1;
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  auto tls = tls_session::connect(context_, name, work_.resume ? ticket_ : std::nullopt);
+  if (!tls)
+    return lost(tls.error().message);
+  tls_.emplace(std::move(*tls));
+  epoll_event e{};
+  e.events = EPOLLIN | EPOLLOUT;
+  e.data.ptr = this;
+  wants_write_ = true; // until it is connected
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_, &e);
+  return true;
+}
+
+bool echo_connection::ready(std::uint32_t events) {
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !receive())
+    return false;
+  return flush();
+}
+
+bool echo_connection::receive() {
+  const auto room = input();
+  const auto got = ::recv(fd_, room.data(), room.size(), 0);
+  if (got < 0)
+    return errno == EAGAIN || errno == EINTR
+           || lost(std::string{"read: "} + std::strerror(errno));
+  if (got == 0)
+    return lost("the server closed the connection");
+  core::byte_view rest{room.data(), static_cast<std::size_t>(got)};
+  const bool was_open = tls_->is_open();
+  while (!rest.empty()) {
+    core::slab slab{tls_session::room_for(rest.size())};
+    auto p = tls_->feed(rest, slab.room());
+    if (!p)
+      return lost(p.error().message);
+    rest = rest.subspan(p->consumed);
+    slab.commit(p->produced);
+    if (!was_open && tls_->is_open() && !session_ && !shaken())
+      return false;
+    if (p->produced > 0 && session_)
+      session_->on_bytes(slab.cut(0, p->produced), now());
+  }
+  if (work_.what == workload::kind::handshake && tls_->is_open()) {
+    ticket_ = tls_->take_ticket();
+    if (!ticket_)
+      return true; // it comes behind the handshake; each is good for one resumption
+    leave();
+    return false;
+  }
+  oap::events events;
+  while (session_ && session_->take_events(events))
+    for (auto& e : events)
+      take(e);
+  return true;
+}
+
+/// The handshake is complete.
+bool echo_connection::shaken() {
+  if (tls_->info().resumed)
+    ++work_.resumed;
+  if (work_.what == workload::kind::handshake) {
+    work_.done(dialled_, dialled_, now());
+    return true;
+  }
+  if (work_.what == workload::kind::idle && tls_->alpn() != "oap/1")
+    return true; // a server that speaks something else: TLS is all there is
+  oap::session_settings s;
+  s.ua = "tls_echo_client";
+  s.max_streams = std::max<std::uint32_t>(512, static_cast<std::uint32_t>(work_.streams));
+  s.ack_window = 32;
+  session_.emplace(oap::role::dialer, s);
+  return true;
+}
+
+void echo_connection::take(oap::event& e) {
+  if (std::holds_alternative<oap::peer_hello>(e)) {
+    if (work_.what == workload::kind::idle)
+      return work_.done(dialled_, dialled_, now());
+    for (std::size_t i = 0; i < work_.streams; ++i)
+      open_stream();
+  } else if (auto* d = std::get_if<oap::data>(&e)) {
+    session_->consumed(d->corr);
+    work_.bytes_in += work_.counting ? d->bytes.size() : 0;
+    if (auto s = slots_.find(d->corr); s != slots_.end() && s->second.busy) {
+      s->second.left -= std::min<std::uint64_t>(s->second.left, d->bytes.size());
+      if (s->second.left == 0)
+        complete(d->corr);
+    }
+  } else if (auto* c = std::get_if<oap::credit>(&e)) {
+    if (auto s = slots_.find(c->corr); s != slots_.end() && s->second.unsent)
+      s->second.unsent
+        = session_->send(c->corr, work_.bytes) == oap::send_status::would_block;
+  } else if (auto* bad = std::get_if<oap::stream_error>(&e)) {
+    work_.failed("stream: " + std::string{bad->message.text()});
+    slots_.erase(bad->corr);
+  }
+}
+
+void echo_connection::open_stream() {
+  const bool bulk = work_.what == workload::kind::stream;
+  oap::open_request r;
+  r.name = bulk ? "source" : "echo";
+  const auto args = bulk ? core::dump_cbor({{"bytes", work_.payload}}) : core::bytes{};
+  r.args = args.view();
+  r.end = bulk;
+  auto corr = session_->open(r);
+  if (!corr)
+    return work_.failed(corr.error().message);
+  if (bulk)
+    slots_[*corr] = {now(), now(), work_.payload, true, false};
+  else if (work_.paced)
+    free_.push_back(*corr);
+  else
+    begin(*corr, now());
+}
+
+void echo_connection::begin(oap::corr_t corr, core::instant due) {
+  auto& s = slots_[corr];
+  s = {due, work_.paced ? now() : due, work_.payload, true, false};
+  s.unsent = session_->send(corr, work_.bytes) == oap::send_status::would_block;
+}
+
+void echo_connection::complete(oap::corr_t corr) {
+  const auto t = now();
+  auto& s = slots_[corr];
+  s.busy = false;
+  work_.done(s.due, s.sent, t);
+  if (work_.what == workload::kind::stream) {
+    slots_.erase(corr);
+    open_stream();
+  } else if (work_.paced) {
+    free_.push_back(corr);
+  } else {
+    begin(corr, t);
+  }
+}
+
+void echo_connection::leave() {
+  if (!tls_ || !tls_->is_open())
+    return;
+  tls_->shutdown();
+  flush();
+}
+
+bool echo_connection::feed() {
+  if (free_.empty() || work_.due.empty())
+    return false;
+  begin(free_.back(), work_.due.front());
+  free_.pop_back();
+  work_.due.pop_front();
+  flush();
+  return true;
+}
+
+bool echo_connection::flush() {
+  while (true) {
+    if (cipher_.empty()) {
+      plain_.clear();
+      if (session_ && session_->take(plain_))
+        if (auto ok = tls_->write(plain_); !ok)
+          return lost(ok.error().message);
+      tls_->take_output(cipher_);
+      sent_ = 0;
+      if (cipher_.empty())
+        break;
+    }
+    std::array<iovec, 64> parts;
+    std::size_t n = 0;
+    for (; n < std::min(cipher_.size(), parts.size()); ++n) {
+      const auto skip = n == 0 ? sent_ : 0;
+      parts[n] = {const_cast<std::uint8_t*>(cipher_[n].data()) + skip, cipher_[n].size() - skip};
+    }
+    msghdr m{};
+    m.msg_iov = parts.data();
+    m.msg_iovlen = n;
+    const auto sent = ::sendmsg(fd_, &m, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EAGAIN || errno == ENOTCONN)
+        break;
+      return lost(std::string{"write: "} + std::strerror(errno));
+    }
+    sent_ += static_cast<std::size_t>(sent);
+    std::size_t gone = 0;
+    while (gone < cipher_.size() && sent_ >= cipher_[gone].size())
+      sent_ -= cipher_[gone++].size();
+    cipher_.erase(cipher_.begin(), cipher_.begin() + static_cast<std::ptrdiff_t>(gone));
+  }
+  if (wants_write_ != !cipher_.empty()) {
+    wants_write_ = !cipher_.empty();
+    epoll_event e{};
+    e.events = wants_write_ ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    e.data.ptr = this;
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd_, &e);
+  }
+  return true;
+}
+
+} // namespace ron::load

@@ -1,59 +1,26 @@
 #include "index/lmdb_store.hpp"
 
 #include "core/store/key.hpp"
+#include "index/layout.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace ron::index {
 
 namespace {
 
 namespace lmdb = core::store;
-using core::byte_view;
 using core::ec;
 using core::fail;
 using core::result;
 
-// name -> cid (32) | version (8) | updated_ms (8) | ttl_s (4), big-endian
-constexpr lmdb::table names_table{0};
-// cid -> manifest as JSON text
-constexpr lmdb::table manifests_table{1};
-// "version" -> the last version that was given out (8)
-constexpr lmdb::table counters_table{2};
-// cid | name -> nothing: which names point at an object
-constexpr lmdb::table named_table{3};
-
-// 2: the table of which names point at an object
-constexpr std::uint32_t format = 2;
-constexpr std::uint32_t min_reader = 2;
-
-constexpr std::size_t record_bytes = 32 + 8 + 8 + 4;
-
-byte_view text_view(std::string_view s) {
-  return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
-}
-
-lmdb::key encode(const name_record& r) {
-  lmdb::key out;
-  out.add(r.cid.view()).add(r.version).add(static_cast<std::uint64_t>(r.updated_ms)).add(r.ttl_s);
-  return out;
-}
-
-result<name_record> decode(std::string_view name, byte_view v) {
-  if (v.size() != record_bytes)
-    return fail(ec::internal, "index: a record of a wrong size");
-  name_record r;
-  r.name = name;
-  std::memcpy(r.cid.hash.data(), v.data(), r.cid.hash.size());
-  r.version = lmdb::load<std::uint64_t>(v, 32);
-  r.updated_ms = static_cast<std::int64_t>(lmdb::load<std::uint64_t>(v, 40));
-  r.ttl_s = lmdb::load<std::uint32_t>(v, 48);
-  return r;
-}
+using layout::decode;
+using layout::encode;
+using layout::named_key;
+using layout::text_view;
 
 result<std::optional<name_record>> current(lmdb::transaction& t, const std::string& name) {
-  auto v = t.get(names_table, text_view(name));
+  auto v = t.get(layout::names, text_view(name));
   if (!v) {
     if (v.error().code == ec::not_found)
       return std::optional<name_record>{};
@@ -68,19 +35,13 @@ result<std::optional<name_record>> current(lmdb::transaction& t, const std::stri
 result<std::uint64_t> next_version(lmdb::transaction& t) {
   const auto key = text_view("version");
   std::uint64_t last = 0;
-  if (auto v = t.get(counters_table, key))
+  if (auto v = t.get(layout::counters, key))
     last = lmdb::load<std::uint64_t>(*v);
   else if (v.error().code != ec::not_found)
     return std::unexpected{v.error()};
-  if (auto ok = t.put(counters_table, key, lmdb::key::of(last + 1)); !ok)
+  if (auto ok = t.put(layout::counters, key, lmdb::key::of(last + 1)); !ok)
     return std::unexpected{ok.error()};
   return last + 1;
-}
-
-lmdb::key named_key(const core::cid& c, std::string_view name) {
-  lmdb::key k;
-  k.add(c.view()).add(name);
-  return k;
 }
 
 result<void> bring_up_to_date(lmdb::transaction& t, std::uint32_t) {
@@ -89,7 +50,7 @@ result<void> bring_up_to_date(lmdb::transaction& t, std::uint32_t) {
     core::cid cid;
     {
       // Keys and values are valid until the next write only, so each step looks anew.
-      auto at = t.scan(names_table);
+      auto at = t.scan(layout::names);
       bool there = last.empty() ? at.first() : at.seek(text_view(last)) && at.next();
       if (!there)
         return at.status();
@@ -99,14 +60,14 @@ result<void> bring_up_to_date(lmdb::transaction& t, std::uint32_t) {
         return std::unexpected{r.error()};
       cid = r->cid;
     }
-    if (auto ok = t.put(named_table, named_key(cid, last), {}); !ok)
+    if (auto ok = t.put(layout::named, named_key(cid, last), {}); !ok)
       return ok;
   }
 }
 
 /// Notes that a name has left its object.
 result<void> leave(lmdb::transaction& t, const name_record& r) {
-  auto ok = t.del(named_table, named_key(r.cid, r.name));
+  auto ok = t.del(layout::named, named_key(r.cid, r.name));
   return ok || ok.error().code == ec::not_found ? result<void>{} : ok;
 }
 
@@ -121,15 +82,15 @@ result<name_written> apply_put(lmdb::transaction& t, const put_name& w, std::int
   if (!fresh)
     return std::unexpected{fresh.error()};
   name_record r{w.name, w.cid, *fresh, now_ms, w.ttl_s};
-  if (auto ok = t.put(names_table, text_view(w.name), encode(r)); !ok)
+  if (auto ok = t.put(layout::names, text_view(w.name), encode(r)); !ok)
     return std::unexpected{ok.error()};
   if (*before && (*before)->cid != w.cid)
     if (auto ok = leave(t, **before); !ok)
       return std::unexpected{ok.error()};
-  if (auto ok = t.put(named_table, named_key(w.cid, w.name), {}); !ok)
+  if (auto ok = t.put(layout::named, named_key(w.cid, w.name), {}); !ok)
     return std::unexpected{ok.error()};
   if (!w.manifest.empty())
-    if (auto ok = t.put(manifests_table, w.cid.view(), text_view(w.manifest)); !ok)
+    if (auto ok = t.put(layout::manifests, w.cid.view(), text_view(w.manifest)); !ok)
       return std::unexpected{ok.error()};
   return name_written{std::move(r), !version};
 }
@@ -143,7 +104,7 @@ result<name_record> apply_del(lmdb::transaction& t, const del_name& w) {
     return std::unexpected{ok.error()};
   if (!version)
     return fail(ec::not_found, "no such name");
-  if (auto ok = t.del(names_table, text_view(w.name)); !ok)
+  if (auto ok = t.del(layout::names, text_view(w.name)); !ok)
     return std::unexpected{ok.error()};
   if (auto ok = leave(t, **before); !ok)
     return std::unexpected{ok.error()};
@@ -159,7 +120,8 @@ public:
   }
 
   void put(put_name w, written<name_written> then) override {
-    const auto bytes = record_bytes + w.cid.hash.size() + 2 * w.name.size() + w.manifest.size();
+    const auto bytes =
+      layout::record_bytes + w.cid.hash.size() + 2 * w.name.size() + w.manifest.size();
     submit<name_written>(
       bytes, false,
       [w = std::move(w), now = clock_.wall_ms()](lmdb::transaction& t) {
@@ -170,7 +132,7 @@ public:
 
   void del(del_name w, written<name_record> then) override {
     submit<name_record>(
-      record_bytes, true,
+      layout::record_bytes, true,
       [w = std::move(w)](lmdb::transaction& t) { return apply_del(t, w); }, std::move(then));
   }
 
@@ -178,7 +140,7 @@ public:
     lmdb::write_job job;
     job.bytes = manifest.size() + c.hash.size();
     job.apply = [c, manifest = std::move(manifest)](lmdb::transaction& t) {
-      return t.put(manifests_table, c.view(), text_view(manifest));
+      return t.put(layout::manifests, c.view(), text_view(manifest));
     };
     job.then = std::move(then);
     writer_.submit(std::move(job));
@@ -188,7 +150,7 @@ public:
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
-    auto v = view->get(names_table, text_view(name));
+    auto v = view->get(layout::names, text_view(name));
     if (!v)
       return fail(v.error().code, v.error().code == ec::not_found ? "no such name"
                                                                    : v.error().message);
@@ -200,7 +162,7 @@ public:
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
-    auto at = view->scan(names_table);
+    auto at = view->scan(layout::names);
     const auto from = std::max(prefix, after);
     bool there = from.empty() ? at.first() : at.seek(text_view(from));
     name_page page;
@@ -226,7 +188,7 @@ public:
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
-    auto v = view->get(manifests_table, c.view());
+    auto v = view->get(layout::manifests, c.view());
     if (!v)
       return fail(v.error().code, v.error().code == ec::not_found
                                     ? "no manifest is known for this object"
@@ -238,7 +200,7 @@ public:
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
-    auto at = view->scan(named_table);
+    auto at = view->scan(layout::named);
     const bool there = at.seek(c.view()) && lmdb::starts_with(at.key(), c.view());
     if (auto ok = at.status(); !ok)
       return std::unexpected{ok.error()};
@@ -284,9 +246,9 @@ open_lmdb_store(const lmdb_store_options& options, const core::clock& clock,
   o.path = options.path;
   o.map_bytes = options.map_bytes;
   o.readers_max = options.readers_max;
-  o.tables = {"names", "manifests", "counters", "named"};
-  o.format = format;
-  o.min_reader = min_reader;
+  o.tables = layout::table_names();
+  o.format = layout::format;
+  o.min_reader = layout::min_reader;
   o.migrate = bring_up_to_date;
   auto env = lmdb::environment::open(std::move(o));
   if (!env)

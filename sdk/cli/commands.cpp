@@ -43,6 +43,11 @@ constexpr option_spec recv_options[] = {
 constexpr option_spec actors_options[] = {{"--type", "TYPE", "only actors of this type"}};
 constexpr option_spec ping_options[] = {{"--count", "N", "round trips, default 5"}};
 
+constexpr option_spec store_options[] = {
+    {"--data-dir", "DIR", "the node's node.data-dir, default /var/lib/ron"},
+    {"--config-file", "FILE", "find the stores by a configuration of the node"},
+};
+
 constexpr command table[] = {
     {"put", "PATH...", "store files and folders",
      "  ronctl put photo.jpg\n  ronctl put --publish alice/photos ~/photos\n", put_options, 1, many,
@@ -130,6 +135,16 @@ constexpr command table[] = {
      "  ronctl mb dlq jobs\n", page_options, 1, 1, run_dead},
     {"mb redrive", "TOPIC", "deliver all dead letters of a topic again",
      "  ronctl mb redrive jobs\n", {}, 1, 1, run_redrive},
+    {"store backup", "DIR", "copy the stores of a node, running or not, to an empty folder",
+     "  ronctl store backup --data-dir /var/lib/ron /backup/monday\n"
+     "  ron-node --node.data-dir=/backup/monday     # a node on the copy\n",
+     store_options, 1, 1, run_store_backup},
+    {"store verify", "[DIR]", "check every stored byte and record; exit 1 if any is damaged",
+     "  ronctl store verify /backup/monday\n  ronctl store verify -o json --data-dir "
+     "/var/lib/ron\n",
+     store_options, 0, 1, run_store_verify},
+    {"store compact", "", "give free room back to the file system; the node must be stopped",
+     "  ronctl store compact --data-dir /var/lib/ron\n", store_options, 0, 0, run_store_compact},
     {"actors", "", "who is alive inside the node",
      "  ronctl actors\n  ronctl actors --type index\n", actors_options, 0, 0, run_actors},
     {"ping", "", "round trips to the node", "  ronctl ping --count 10\n", ping_options, 0, 0,

@@ -51,6 +51,11 @@ exit_code run_dead(const arguments& args, const target& t, format how);
 exit_code run_redrive(const arguments& args, const target& t, format how);
 exit_code run_topic_stats(const arguments& args, const target& t, format how);
 
+// -- stores.cpp ------------------------------------------------------------------
+exit_code run_store_backup(const arguments& args, const target& t, format how);
+exit_code run_store_verify(const arguments& args, const target& t, format how);
+exit_code run_store_compact(const arguments& args, const target& t, format how);
+
 // -- node.cpp --------------------------------------------------------------------
 exit_code run_actors(const arguments& args, const target& t, format how);
 exit_code run_ping(const arguments& args, const target& t, format how);

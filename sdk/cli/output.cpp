@@ -138,7 +138,7 @@ void progress::draw(bool last) {
     return;
   drawn_ = now;
   const double share =
-      bytes_ == 0 ? 1
+      bytes_ == 0 ? (last ? 1 : 0)
                   : std::min(1.0, static_cast<double>(bytes_done_) / static_cast<double>(bytes_));
   const auto filled = static_cast<std::size_t>(share * bar_width);
   const double seconds = std::chrono::duration<double>(now - start_).count();

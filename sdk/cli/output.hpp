@@ -37,13 +37,15 @@ public:
   ~progress();
   void add_bytes(std::uint64_t n);
   void add_file();
+  /// Corrects how many bytes there will be.
+  void set_total(std::uint64_t bytes) noexcept { bytes_ = bytes; }
   std::uint64_t bytes() const noexcept { return bytes_done_; }
 
 private:
   void draw(bool last);
   const bool shown_;
   const std::uint64_t files_;
-  const std::uint64_t bytes_;
+  std::atomic<std::uint64_t> bytes_; ///< 0 = not known
   const std::chrono::steady_clock::time_point start_;
   std::atomic<std::uint64_t> files_done_{0};
   std::atomic<std::uint64_t> bytes_done_{0};

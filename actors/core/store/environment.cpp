@@ -1,5 +1,6 @@
 #include "core/store/environment.hpp"
 
+#include "core/store/files.hpp"
 #include "core/store/key.hpp"
 #include "core/store/lmdb_error.hpp"
 
@@ -11,10 +12,7 @@
 #include <filesystem>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace ron::core::store {
 
@@ -33,17 +31,6 @@ std::unexpected<open_error> open_fail(open_failure kind, std::string message) {
 
 std::unexpected<open_error> open_fail_errno(const std::string& what, int code) {
   return open_fail(open_failure::failed, what + ": " + ::mdb_strerror(code));
-}
-
-/// Makes a file durable, or the entries of a folder: without the latter a new file may be gone
-/// after power loss.
-int sync_file(const std::string& path) noexcept {
-  auto fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return errno;
-  auto rc = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  return rc;
 }
 
 /// A write transaction that is aborted unless it was committed.
@@ -73,8 +60,6 @@ environment::environment(environment_options options) : options_(std::move(optio
 
 environment::~environment() {
   close_env();
-  if (lock_fd_ >= 0)
-    ::close(lock_fd_);
 }
 
 std::expected<std::unique_ptr<environment>, open_error>
@@ -89,7 +74,7 @@ environment::open(environment_options options) {
   const auto& path = out->options_.path;
   auto parent = std::filesystem::path{path}.parent_path().string();
   for (const auto& folder : {path, parent.empty() ? std::string{"."} : parent})
-    if (auto rc = sync_file(folder); rc != 0)
+    if (auto rc = sync_path(folder); rc != 0)
       return open_fail_errno("cannot sync " + folder, rc);
   out->clear_stale_readers();
   return out;
@@ -99,15 +84,14 @@ std::expected<void, open_error> environment::lock_folder() {
   const auto& path = options_.path;
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return open_fail_errno("cannot make " + path, errno);
-  auto file = path + "/owner.lock";
-  lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock_fd_ < 0)
-    return open_fail_errno("cannot open " + file, errno);
-  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) == 0)
+  auto lock = file_lock::take(path + "/" + owner_lock_name, file_lock::mode::exclusive);
+  if (lock) {
+    lock_.emplace(std::move(*lock));
     return {};
-  if (errno == EWOULDBLOCK)
+  }
+  if (lock.error() == EWOULDBLOCK)
     return open_fail(open_failure::in_use, path + " is in use by another process");
-  return open_fail_errno("cannot lock " + file, errno);
+  return open_fail_errno("cannot lock " + path + "/" + owner_lock_name, lock.error());
 }
 
 std::expected<void, open_error> environment::open_env() {
@@ -122,7 +106,7 @@ std::expected<void, open_error> environment::open_env() {
     return ok;
   if (auto ok = step("set the map size", ::mdb_env_set_mapsize(env_, options_.map_bytes)); !ok)
     return ok;
-  auto readers = options_.readers_max + usage_readers;
+  auto readers = options_.readers_max + usage_readers + guest_readers;
   if (auto ok = step("set the readers", ::mdb_env_set_maxreaders(env_, readers)); !ok)
     return ok;
   auto tables = static_cast<MDB_dbi>(options_.tables.size() + 1);
@@ -204,13 +188,13 @@ std::expected<void, open_error> environment::migrate_from(std::uint32_t old_form
       return open_fail_errno("cannot make " + partial, errno);
     if (auto rc = ::mdb_env_copy2(env_, partial.c_str(), MDB_CP_COMPACT); rc != 0)
       return open_fail_errno("cannot copy to " + partial, rc);
-    if (auto rc = sync_file(partial + "/data.mdb"); rc != 0)
+    if (auto rc = sync_path(partial + "/data.mdb"); rc != 0)
       return open_fail_errno("cannot sync " + partial, rc);
     fs::rename(partial, copy, error);
     if (error)
       return open_fail(open_failure::failed, "cannot rename " + partial + ": " + error.message());
     for (const auto& folder : {copy, options_.path})
-      if (auto rc = sync_file(folder); rc != 0)
+      if (auto rc = sync_path(folder); rc != 0)
         return open_fail_errno("cannot sync " + folder, rc);
   }
   scoped_txn txn{env_};

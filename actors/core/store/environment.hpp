@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/error.hpp"
+#include "core/store/files.hpp"
 #include "core/store/transaction.hpp"
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -83,6 +85,7 @@ public:
 
 private:
   static constexpr std::uint32_t usage_readers = 2; ///< the writer and the metrics
+  static constexpr std::uint32_t guest_readers = 4; ///< other processes: backup, verification
 
   friend class read_view;
   friend class writer;
@@ -107,7 +110,7 @@ private:
   result<read_view> lease(std::uint32_t leased_max);
 
   environment_options options_;
-  int lock_fd_ = -1;
+  std::optional<file_lock> lock_; ///< on the folder
   MDB_env* env_ = nullptr;
   std::vector<unsigned> dbis_; ///< one per table, `meta` last
   std::atomic<std::uint32_t> active_{0};

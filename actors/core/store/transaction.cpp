@@ -17,6 +17,8 @@ byte_view to_view(const MDB_val& v) noexcept {
   return {static_cast<const std::uint8_t*>(v.mv_data), v.mv_size};
 }
 
+} // namespace
+
 result<byte_view> get_from(MDB_txn* txn, unsigned dbi, byte_view k) {
   auto key = to_val(k);
   MDB_val value{};
@@ -24,8 +26,6 @@ result<byte_view> get_from(MDB_txn* txn, unsigned dbi, byte_view k) {
     return lmdb_fail(rc, "get");
   return to_view(value);
 }
-
-} // namespace
 
 // -- cursor -----------------------------------------------------------------------------------
 

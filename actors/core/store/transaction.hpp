@@ -17,6 +17,9 @@ class environment;
 /// A table of an environment: its place in `environment_options::tables`.
 enum class table : std::uint16_t {};
 
+/// The value under `k` in any transaction. Error: not_found (without text).
+result<byte_view> get_from(MDB_txn* txn, unsigned dbi, byte_view k);
+
 /// Walks over the entries of a table in the order of their keys. Keys and values point into the
 /// map: they are valid while the view lives, in a transaction only until its next write.
 class cursor {

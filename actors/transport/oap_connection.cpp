@@ -168,6 +168,7 @@ void oap_connection::from_stream(stream_output& out) {
 /// Gives the session what it takes of a stream's output, in order.
 void oap_connection::advance(oap::corr_t corr, slot& s) {
   std::uint32_t freed = 0;
+  std::uint32_t turn = 0;
   const auto before = s.pending.size();
   const auto began = before != 0 ? now() : core::instant{};
   while (!s.pending.empty()) {
@@ -177,6 +178,7 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
       o.obj = c->obj ? &*c->obj : nullptr;
       o.total = c->total;
       o.end = c->end;
+      o.push = c->push;
       o.status = c->status;
       const auto how = session_->send(corr, c->data, o);
       if (how == oap::send_status::would_block)
@@ -184,6 +186,10 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
       if (how == oap::send_status::refused)
         session_->fail(corr, {core::ec::internal, "the node could not frame its answer"});
       ++freed;
+    } else if (std::holds_alternative<want_turn>(item)) {
+      turn = session_->ask_room(corr);
+      if (turn == 0)
+        break;
     } else if (auto* last = std::get_if<send_end>(&item)) {
       session_->end(corr, last->status);
     } else if (auto* bad = std::get_if<send_error>(&item)) {
@@ -195,14 +201,15 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
     }
     s.pending.pop_front();
   }
-  if (s.pending.empty())
+  // A stream that has nothing to send is not blocked, however long it waits for credit.
+  if (s.pending.empty() || std::holds_alternative<want_turn>(s.pending.front()))
     block(s, std::nullopt);
   else if (!s.blocked_since || s.pending.size() != before)
     block(s, now());
-  if (freed > 0) {
+  if (freed > 0)
     service_->wire().encode_seconds.observe((now() - began) / freed);
-    self_->send(s.actor, stream_room{corr, freed});
-  }
+  if (freed > 0 || turn > 0)
+    self_->send(s.actor, stream_room{corr, freed, turn});
 }
 
 /// Frees the slot of a stream that the session knows no more.
@@ -259,6 +266,8 @@ void oap_connection::drain() {
   if (!session_)
     return end(ending::cut);
   session_->drain();
+  for (auto& [corr, s] : slots_)
+    self_->send(s.actor, atom::drain_v);
   pump();
 }
 

@@ -49,7 +49,7 @@ void on(oap_stream_self self, oap::opened& e) {
   const auto* op = c->op;
   auto x = std::make_shared<oap_exchange>(self, std::move(*c), e.reply_objects);
   st.current = x;
-  st.service->requests().in_flight.add(op->label);
+  st.service->requests().begin(op);
   if (e.half_closed)
     x->body({.last = true});
   arm(self, deadline);
@@ -115,7 +115,7 @@ caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf
           return;
         st.chunks_out -= std::min(room.chunks, st.chunks_out);
         if (auto x = st.current.lock())
-          x->offer_room();
+          x->offer_room(room.turn);
       },
       [self](atom::tick, std::uint64_t generation) {
         auto& st = self->state;
@@ -123,6 +123,10 @@ caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf
         if (generation != st.timer || !x || st.answered)
           return;
         arm(self, x->check(st.service->clock().now()));
+      },
+      [self](atom::drain) {
+        if (auto x = self->state.current.lock())
+          x->drain();
       },
       [self](atom::stop) { self->quit(); },
   };

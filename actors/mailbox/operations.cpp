@@ -1,10 +1,10 @@
 #include "mailbox/operations.hpp"
 
 #include "core/hash.hpp"
-#include "core/json.hpp"
 #include "core/ids.hpp"
+#include "core/json.hpp"
 #include "core/object_reader.hpp"
-#include "mailbox/event_streams.hpp"
+#include "mailbox/stream_service.hpp"
 #include "mailbox/times.hpp"
 
 #include <caf/event_based_actor.hpp>

@@ -199,7 +199,8 @@ std::vector<delivery> partition::receive(const std::string& topic, const batch& 
   auto& t = i->second;
   sweep(*i, now);
   std::size_t bytes = 0;
-  while (out.size() < most.messages && bytes < most.payload_bytes && !t.queued.empty() && t.queued.begin()->first <= now) {
+  while (out.size() < most.messages && bytes < most.payload_bytes && !t.queued.empty()
+         && t.queued.begin()->first <= now) {
     const auto seq = t.queued.begin()->second;
     auto& m = t.messages.at(seq);
     if (m.expires && *m.expires <= now) { // `expire` has not come to it yet

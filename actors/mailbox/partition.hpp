@@ -183,8 +183,8 @@ public:
                                    const std::vector<std::string>& receipts, core::instant now);
 
   /// Takes back what was delivered to a reader that is gone: visible again at once. `receipts` are
-  /// in the order of delivery. The first is what the reader was working on and counts as an attempt;
-  /// the others were only in its line.
+  /// in the order of delivery. The first is what the reader was working on and counts as an
+  /// attempt; the others were only in its line.
   void give_back(const std::string& topic, const std::vector<std::string>& receipts,
                  core::instant now);
 

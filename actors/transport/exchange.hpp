@@ -143,8 +143,8 @@ public:
   /// events are EVENT frames. After it `on_cancel` is called also when the node drains.
   virtual void begin_events(core::json about) = 0;
   /// Calls `room` with a number of events, at least 1, once the wire takes events: the transport's
-  /// backlog is short (HTTP) or the caller has granted credit (OAP). Nothing is to be pushed without
-  /// it. Not called after a cancel.
+  /// backlog is short (HTTP) or the caller has granted credit (OAP). Nothing is to be pushed
+  /// without it. Not called after a cancel.
   virtual void want_room(events_handler room) = 0;
   /// Hands over one event.
   virtual void push(event e) = 0;

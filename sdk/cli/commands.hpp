@@ -51,6 +51,9 @@ exit_code run_dead(const arguments& args, const target& t, format how);
 exit_code run_redrive(const arguments& args, const target& t, format how);
 exit_code run_topic_stats(const arguments& args, const target& t, format how);
 
+// -- watch.cpp -------------------------------------------------------------------
+exit_code run_watch(const arguments& args, const target& t, format how);
+
 // -- node.cpp --------------------------------------------------------------------
 exit_code run_actors(const arguments& args, const target& t, format how);
 exit_code run_ping(const arguments& args, const target& t, format how);

@@ -1,4 +1,4 @@
-#include "mailbox/event_streams.hpp"
+#include "mailbox/stream_service.hpp"
 
 #include "core/ids.hpp"
 #include "core/json.hpp"

@@ -1,6 +1,7 @@
 #include "mailbox/journal_service.hpp"
 
 #include "core/log.hpp"
+#include "mailbox/delivery_service.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -94,8 +95,10 @@ void on_send_known(mailbox_self self, std::size_t at, const std::string& topic, 
     for (auto& p : again.mapped())
       r ? p.deliver(sent{a.answer.message_id, true}) : p.deliver(core::to_caf(r.error()));
   st.parts->publish(at);
-  if (r)
-    pump(self, topic);
+  if (!r)
+    return;
+  pump(self, topic);
+  show_followers(self, topic);
 }
 
 } // namespace

@@ -36,11 +36,4 @@ void answer_when_kept(mailbox_self self, std::size_t at, caf::typed_response_pro
   });
 }
 
-// From mailbox.cpp.
-
-/// Something changed in `topic` alone: answers those who wait for it.
-void pump(mailbox_self self, const std::string& topic);
-/// The same for all topics; also ends the waits whose time is over.
-void pump_all(mailbox_self self);
-
 } // namespace ron::mailbox

@@ -1,6 +1,7 @@
 #include "mailbox/mailbox.hpp"
 
 #include "core/ids.hpp"
+#include "mailbox/delivery_service.hpp"
 #include "mailbox/journal_service.hpp"
 
 #include <algorithm>
@@ -41,53 +42,11 @@ partition_limits share_of(const mailbox_limits& all) {
 /// What reads partitions at start; each has one piece on order.
 constexpr std::size_t reader_threads = 2;
 
-/// How soon to look again when too much waits for the disk.
-constexpr milliseconds room_poll{50};
-
 /// How often partitions that nobody uses are cleared of what is over.
 constexpr milliseconds clear_interval{10'000};
 
 std::size_t owner_of(const mailbox_state& st, const std::string& topic) {
   return st.parts->index_of(topic) % st.replicas->size();
-}
-
-void keep_earlier(std::optional<instant>& next, std::optional<instant> other) {
-  if (other && (!next || *other < *next))
-    next = other;
-}
-
-/// Sets the timer unless one fires by `next` already; one that fires too early does no harm.
-void arm(mailbox_self self, std::optional<instant> next) {
-  auto& st = self->state;
-  keep_earlier(next, st.waiters->next_end());
-  if (!next || (st.tick_at != instant{} && st.tick_at <= *next))
-    return;
-  st.tick_at = *next;
-  self->delayed_send(self, core::timeout_until(*next, self->clock().now()), atom::tick_v);
-}
-
-/// Answers the long polls of one topic as far as there are messages. Returns when the topic can
-/// deliver again, if somebody still waits for it.
-std::optional<instant> deliver(mailbox_self self, const std::string& topic) {
-  auto& st = self->state;
-  const auto at = st.parts->index_of(topic);
-  auto& box = st.parts->at(at);
-  while (auto* first = st.waiters->front(topic)) {
-    if (st.seats[at].loading)
-      return std::nullopt; // pumped when it is there
-    if (st.parts->store() && !st.parts->store()->has_room())
-      return self->clock().now() + room_poll;
-    auto found
-      = box.receive(topic, first->what.max, first->what.visibility, self->clock().now());
-    if (found.empty()) {
-      keep(self, at);
-      return box.next_delivery(topic);
-    }
-    auto promise = std::move(first->promise);
-    st.waiters->pop(topic);
-    answer_when_kept(self, at, std::move(promise), received{std::move(found)});
-  }
-  return std::nullopt;
 }
 
 /// Serves a request on the shard that holds its topic: here, or by passing it on. `serve` gets the
@@ -137,6 +96,7 @@ caf::result<sent> serve(mailbox_self self, std::size_t at, outgoing& m) {
   if (a->unconfirmed == 0) {
     keep(self, at);
     pump(self, topic);
+    show_followers(self, topic);
     return std::move(a->answer);
   }
   auto promise = self->make_response_promise<sent>();
@@ -144,25 +104,6 @@ caf::result<sent> serve(mailbox_self self, std::size_t at, outgoing& m) {
     st.seats[at].replays[a->unconfirmed].push_back(promise);
   else
     write_send(self, at, topic, *a, promise);
-  return promise;
-}
-
-caf::result<received> serve(mailbox_self self, std::size_t at, receive& r) {
-  auto& st = self->state;
-  const auto now = self->clock().now();
-  auto found = st.parts->at(at).receive(r.topic, r.max, r.visibility, now);
-  if (!found.empty())
-    return answer(self, at, received{std::move(found)});
-  keep(self, at);
-  if (r.wait_until <= now)
-    return received{};
-  auto promise = self->make_response_promise<received>();
-  const auto topic = r.topic;
-  const auto until = r.wait_until;
-  if (!st.waiters->add(topic, until, {std::move(r), promise}))
-    promise.deliver(caf::make_error(core::ec::busy, "too many long polls wait", 1'000));
-  else
-    pump(self, topic);
   return promise;
 }
 
@@ -178,6 +119,8 @@ caf::result<headlines> serve(mailbox_self self, std::size_t at, const look& q) {
 caf::result<settled> serve(mailbox_self self, std::size_t at, const settle& s) {
   auto& box = self->state.parts->at(at);
   const auto now = self->clock().now();
+  for (const auto& receipt : s.receipts)
+    self->state.readers->settled(receipt);
   auto out = answer(self, at, settled{s.ack ? box.ack(s.topic, s.receipts, now)
                                             : box.nack(s.topic, s.receipts, now)});
   pump(self, s.topic); // the next message of a key may be deliverable now
@@ -209,12 +152,12 @@ void clear_expired(mailbox_self self) {
   self->delayed_send(self, clear_interval, atom::wake_v);
 }
 
-partition_sources sources_of(const std::shared_ptr<journal>& store, const core::clock& clock,
+partition_sources sources_of(const std::shared_ptr<journal>& store,
                              const std::shared_ptr<std::atomic<std::uint64_t>>& last_seq) {
   partition_sources s;
   s.random = random_number;
-  s.make_id = [ids = std::make_shared<core::id_source>(), &clock] {
-    return ids->next_ulid(clock.wall_ms()).to_text();
+  s.make_id = [ids = std::make_shared<core::id_source>()](std::int64_t wall_ms) {
+    return ids->next_ulid(wall_ms).to_text();
   };
   s.next_seq = [last_seq] { return last_seq->fetch_add(1, std::memory_order_relaxed) + 1; };
   if (store)
@@ -234,7 +177,7 @@ mailbox_parts::mailbox_parts(mailbox_limits limits, const core::clock& clock,
     = std::make_shared<std::atomic<std::uint64_t>>(store_ ? store_->last_seq() : 0);
   partitions_.reserve(shown_.size());
   for (std::size_t i = 0; i < shown_.size(); ++i)
-    partitions_.emplace_back(share_of(limits), sources_of(store_, clock, last_seq));
+    partitions_.emplace_back(share_of(limits), sources_of(store_, last_seq));
   if (!store_)
     return;
   readers_ = std::make_unique<core::helper_pool>("ron-mail", reader_threads, shown_.size());
@@ -263,30 +206,33 @@ void mailbox_parts::publish(std::size_t i) {
   shown_[i].last = now;
 }
 
+void mailbox_parts::show(line_stats& last, const line_stats& now) noexcept {
+  waiting_.fetch_add(now.waiting - last.waiting, std::memory_order_relaxed);
+  following_.fetch_add(now.following - last.following, std::memory_order_relaxed);
+  readers_now_.fetch_add(now.readers - last.readers, std::memory_order_relaxed);
+  held_.fetch_add(now.held - last.held, std::memory_order_relaxed);
+  last = now;
+}
+
 partition_stats mailbox_parts::stats() const {
   partition_stats all;
   for (const auto& s : shown_) {
     std::lock_guard guard{s.mutex};
     all += s.last;
   }
+  all.waiting = static_cast<std::uint64_t>(waiting_.load(std::memory_order_relaxed));
+  all.following = static_cast<std::uint64_t>(following_.load(std::memory_order_relaxed));
+  all.readers = static_cast<std::uint64_t>(readers_now_.load(std::memory_order_relaxed));
+  all.held = static_cast<std::uint64_t>(held_.load(std::memory_order_relaxed));
   return all;
 }
 
+mailbox_state::~mailbox_state() {
+  if (parts)
+    parts->show(shown, {});
+}
+
 // -- the replica -----------------------------------------------------------------------
-
-void pump_all(mailbox_self self) {
-  auto& st = self->state;
-  std::optional<instant> next;
-  for (const auto& topic : st.waiters->topics())
-    keep_earlier(next, deliver(self, topic));
-  while (auto late = st.waiters->take_expired(self->clock().now()))
-    late->promise.deliver(received{});
-  arm(self, next);
-}
-
-void pump(mailbox_self self, const std::string& topic) {
-  arm(self, deliver(self, topic));
-}
 
 mailbox_replica::behavior_type make_mailbox(mailbox_self self,
                                             std::shared_ptr<mailbox_parts> parts,
@@ -294,7 +240,10 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
   auto& st = self->state;
   st.parts = std::move(parts);
   st.replicas = std::move(replicas);
-  st.waiters.emplace(st.parts->limits().waiters_max);
+  const auto most = st.parts->limits().waiters_max;
+  st.waiters.emplace(most);
+  st.followers.emplace(most);
+  st.readers.emplace(most);
   st.seats.resize(st.parts->size());
   begin_loading(self);
   self->delayed_send(self, clear_interval, atom::wake_v);
@@ -305,6 +254,10 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
     [self](receive& r) -> caf::result<received> {
       return at_owner<received>(self, r, [&](std::size_t at) { return serve(self, at, r); });
     },
+    [self](browse& b) -> caf::result<browsed> {
+      return at_owner<browsed>(self, b, [&](std::size_t at) { return serve(self, at, b); });
+    },
+    [self](leave& l) { on_leave(self, l); },
     [self](look& q) -> caf::result<headlines> {
       return at_owner<headlines>(self, q, [&](std::size_t at) { return serve(self, at, q); });
     },

@@ -26,10 +26,18 @@ struct mailbox_limits {
   std::uint64_t bytes_max = 256u << 20;
   std::size_t topics_max = 65'536;
   std::size_t dedup_max = 100'000;     ///< idempotency keys remembered
-  std::size_t waiters_max = 4'096;     ///< long polls a shard
+  std::size_t waiters_max = 4'096;     ///< of each kind a shard: long polls, followers, readers
   std::uint32_t attempts_max = 5;
   milliseconds visibility{5'000};
   milliseconds dedup_window{300'000};
+};
+
+/// Who waits and reads at a replica.
+struct line_stats {
+  std::int64_t waiting = 0;   ///< asks for a delivery
+  std::int64_t following = 0; ///< asks for a look at what comes next
+  std::int64_t readers = 0;
+  std::int64_t held = 0;      ///< deliveries that readers have not settled
 };
 
 /// What the mailbox actors of all shards share. A partition is touched only by the replica of its
@@ -58,6 +66,8 @@ public:
   /// Partition `i` is read anew, or has been. Its own shard.
   void set_loaded(std::size_t i, bool is);
 
+  /// A replica that showed `last` has come to `now`. Any thread.
+  void show(line_stats& last, const line_stats& now) noexcept;
   /// What partition `i` has come to, for `stats`. Its own shard.
   void publish(std::size_t i);
   /// All partitions together. Any thread.
@@ -75,6 +85,10 @@ private:
   std::shared_ptr<journal> store_;
   std::unique_ptr<core::helper_pool> readers_;
   std::atomic<std::size_t> loading_{0};
+  std::atomic<std::int64_t> waiting_{0};
+  std::atomic<std::int64_t> following_{0};
+  std::atomic<std::int64_t> readers_now_{0};
+  std::atomic<std::int64_t> held_{0};
   std::vector<partition> partitions_;
   std::vector<shown> shown_;
 };
@@ -83,6 +97,12 @@ private:
 struct waiting_receive {
   receive what;
   caf::typed_response_promise<received> promise;
+};
+
+/// A reader that has seen everything.
+struct waiting_browse {
+  browse what;
+  caf::typed_response_promise<browsed> promise;
 };
 
 /// What a replica knows of a partition it holds, beside the partition.
@@ -99,9 +119,13 @@ struct partition_seat {
 /// i, i + n, ...; what belongs to another shard is passed on to its replica.
 struct mailbox_state {
   static constexpr const char* name = "mailbox";
+  ~mailbox_state();
   std::shared_ptr<mailbox_parts> parts;
   std::shared_ptr<core::role_table> replicas;
   std::optional<waiter_list<waiting_receive>> waiters;
+  std::optional<waiter_list<waiting_browse>> followers;
+  std::optional<reader_book> readers;
+  line_stats shown;
   std::vector<partition_seat> seats; ///< one per partition, its own in use
   core::instant tick_at{};    ///< when the timer that is set fires; epoch = none is set
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "mailbox/partition.hpp"
+#include "mailbox/readers.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/replies_to.hpp>
@@ -14,14 +15,35 @@ namespace ron::mailbox {
 /// Asks for deliveries; waits for the first one until `wait_until`.
 struct receive {
   std::string topic;
-  std::uint32_t max = 1;
+  batch most{};
   milliseconds visibility{5'000};
   core::instant wait_until{}; ///< in the past = answer at once
+  reader_id reader = 0;       ///< who may `leave` while this waits; 0 = nobody
+  std::uint32_t held_max = 0; ///< not 0: a reader that comes again, and what it may hold unsettled
 };
 
 /// Deliveries; empty when the wait was in vain.
 struct received {
   std::vector<delivery> messages;
+};
+
+/// Asks to see messages without taking them; waits for the first one until `wait_until`.
+struct browse {
+  std::string topic;
+  reading what{};
+  bool from_now = false;      ///< only what is sent after this was asked
+  core::instant wait_until{}; ///< in the past = answer at once
+  reader_id reader = 0;       ///< who may `leave` while this waits; 0 = nobody
+};
+struct browsed {
+  std::vector<delivery> messages; ///< without receipts
+  std::string cursor;             ///< the id to go on after, or before; empty = there is no more
+};
+
+/// The reader is gone: it waits no more, and what it holds is given back.
+struct leave {
+  std::string topic;
+  reader_id reader = 0;
 };
 
 /// Asks for heads of waiting or dead messages.
@@ -65,8 +87,11 @@ struct look_at_topic {
 using mailbox_actor = caf::typed_actor<
   // Accepts a message. Errors: store_quota, conflict (idempotency key with another body), quota.
   caf::replies_to<outgoing>::with<sent>,
-  // Delivers messages, waiting for the first. Error: busy when too many wait already.
+  // Delivers messages, waiting for the first. Error: busy when too many wait or read already.
   caf::replies_to<receive>::with<received>,
+  // Shows messages to any number of readers. Error: busy when too many wait already.
+  caf::replies_to<browse>::with<browsed>,
+  caf::reacts_to<leave>,
   // Heads of waiting or dead messages; changes nothing.
   caf::replies_to<look>::with<headlines>,
   // Acknowledges deliveries or gives them back.
@@ -83,6 +108,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::outgoing)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::sent)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::receive)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::received)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::browse)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::browsed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::leave)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::look)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::headlines)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::settle)

@@ -13,8 +13,9 @@ struct operation_limits {
   milliseconds visibility{5'000};
 };
 
-/// What the mailbox role serves on either wire: send, receive with long poll, ack, nack, peek,
-/// dead letters. Shapes and statuses are those of the HTTP surface, sections 4 and 7.
+/// What the mailbox role serves on either wire: send, receive with long poll, subscriptions, feeds,
+/// ack, nack, peek, dead letters. Shapes and statuses are those of the HTTP surface, sections 4 and
+/// 7.
 std::vector<transport::operation> operations(core::downstream<mailbox_actor> mailbox,
                                              operation_limits limits);
 

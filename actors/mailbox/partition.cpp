@@ -1,6 +1,7 @@
 #include "mailbox/partition.hpp"
 
 #include "core/hash.hpp"
+#include "core/ids.hpp"
 #include "core/sip_hash.hpp"
 #include "mailbox/receipt.hpp"
 
@@ -78,7 +79,7 @@ result<accepted> partition::send(outgoing m, instant now, std::int64_t wall_ms) 
   auto& topic = topic_of(m.topic);
   const auto seq = sources_.next_seq();
   message fresh;
-  fresh.id = sources_.make_id();
+  fresh.id = sources_.make_id(std::max(wall_ms, newest_ms_));
   fresh.payload = std::move(m.payload);
   fresh.key = std::move(m.key);
   fresh.attrs = std::move(m.attrs);
@@ -188,7 +189,7 @@ void partition::forget_sends(instant now) {
 
 // -- delivering ----------------------------------------------------------------
 
-std::vector<delivery> partition::receive(const std::string& topic, std::size_t max,
+std::vector<delivery> partition::receive(const std::string& topic, const batch& most,
                                          milliseconds visibility, instant now) {
   expire(now);
   std::vector<delivery> out;
@@ -197,7 +198,9 @@ std::vector<delivery> partition::receive(const std::string& topic, std::size_t m
     return out;
   auto& t = i->second;
   sweep(*i, now);
-  while (out.size() < max && !t.queued.empty() && t.queued.begin()->first <= now) {
+  std::size_t bytes = 0;
+  while (out.size() < most.messages && bytes < most.payload_bytes && !t.queued.empty()
+         && t.queued.begin()->first <= now) {
     const auto seq = t.queued.begin()->second;
     auto& m = t.messages.at(seq);
     if (m.expires && *m.expires <= now) { // `expire` has not come to it yet
@@ -213,8 +216,9 @@ std::vector<delivery> partition::receive(const std::string& topic, std::size_t m
     ++m.attempts;
     t.in_flight.emplace(m.when, seq);
     note_state(t, seq, m);
-    out.push_back({m.id, m.payload, m.attrs, m.key, m.attempts, m.received_at_ms,
-                   make_receipt(seq, m.nonce)});
+    out.push_back(delivery_of(m));
+    out.back().receipt = make_receipt(seq, m.nonce);
+    bytes += m.payload.size();
   }
   totals_.delivered_total += out.size();
   drop_if_empty(i);
@@ -386,6 +390,8 @@ void partition::restore(stored_mail s) {
   message fresh;
   static_cast<mail_body&>(fresh) = std::move(s.body);
   static_cast<mail_state&>(fresh) = s.state;
+  if (auto id = core::ulid::parse(fresh.id))
+    newest_ms_ = std::max(newest_ms_, id->time_ms());
   auto& m = insert(topic, s.seq, std::move(fresh));
   if (m.at == place::dead) {
     t.dead.insert(s.seq);

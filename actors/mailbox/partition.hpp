@@ -76,6 +76,19 @@ struct delivery {
   std::string receipt;                ///< names this delivery; dies with its visibility period
 };
 
+/// How much one call delivers or shows.
+struct batch {
+  std::size_t messages = 1;
+  std::size_t payload_bytes = SIZE_MAX; ///< it ends with the message that reaches this
+};
+
+/// Asks to see messages without taking them.
+struct reading {
+  std::string after{};  ///< oldest first, those with a greater id; empty = by `before`
+  std::string before{}; ///< newest first, those with a lower id; empty = from the newest on
+  batch most{};
+};
+
 /// The head of a waiting message, for a peek.
 struct headline {
   std::string message_id;
@@ -105,12 +118,17 @@ struct partition_stats {
   std::uint64_t topics = 0;
   std::uint64_t dead = 0;            ///< dead letters now
   std::uint64_t remembered = 0;      ///< idempotency keys
+  std::uint64_t waiting = 0;         ///< asks that wait for a delivery
+  std::uint64_t following = 0;       ///< asks that wait for something new to look at
+  std::uint64_t readers = 0;         ///< subscriptions and event streams that are delivered to
+  std::uint64_t held = 0;            ///< deliveries that these have not settled
   std::uint64_t sent_total = 0;
   std::uint64_t duplicates_total = 0;
   std::uint64_t delivered_total = 0; ///< redeliveries included
   std::uint64_t redelivered_total = 0;
   std::uint64_t acked_total = 0;
   std::uint64_t nacked_total = 0;
+  std::uint64_t returned_total = 0;  ///< deliveries whose reader left before it settled them
   std::uint64_t dead_total = 0;      ///< became dead letters
   std::uint64_t expired_total = 0;   ///< forgotten at the end of their time to live
   std::uint64_t dead_expired_total = 0; ///< dead letters forgotten
@@ -123,8 +141,8 @@ struct partition_stats {
 struct partition_sources {
   /// Uniform 64-bit numbers: receipts must not be guessable, back-off has jitter.
   std::function<std::uint64_t()> random;
-  /// Message ids in ascending order.
-  std::function<std::string()> make_id;
+  /// Message ids in ascending order, none of them from before `wall_ms`.
+  std::function<std::string(std::int64_t wall_ms)> make_id;
   /// Ascending numbers that no message of the store ever had.
   std::function<std::uint64_t()> next_seq;
   /// Where a topic lies in the store. Null: there is no store. Then nothing is kept of changes,
@@ -153,8 +171,8 @@ public:
   /// The message could not be kept: it was never sent.
   void cancel(const std::string& topic, std::uint64_t seq);
 
-  /// Delivers up to `max` messages of `topic`, oldest first, hidden from others for `visibility`.
-  std::vector<delivery> receive(const std::string& topic, std::size_t max,
+  /// Delivers messages of `topic`, oldest first, hidden from others for `visibility`.
+  std::vector<delivery> receive(const std::string& topic, const batch& most,
                                 milliseconds visibility, core::instant now);
 
   /// Ends deliveries for good; one status per receipt, in order.
@@ -163,6 +181,19 @@ public:
   /// Gives deliveries back; each message is visible again after its back-off (full jitter).
   std::vector<receipt_status> nack(const std::string& topic,
                                    const std::vector<std::string>& receipts, core::instant now);
+
+  /// Takes back what was delivered to a reader that is gone: visible again at once. `receipts` are
+  /// in the order of delivery. The first is what the reader was working on and counts as an
+  /// attempt; the others were only in its line.
+  void give_back(const std::string& topic, const std::vector<std::string>& receipts,
+                 core::instant now);
+
+  /// Messages that are neither dead nor acknowledged, with their payloads and without receipts;
+  /// delayed ones and those in flight too, so that each reader sees each message once by going on
+  /// after the last id it saw. Changes nothing but the clean-up of what expired.
+  std::vector<delivery> read(const std::string& topic, const reading& q, core::instant now);
+  /// The id after which `read` gives what is sent from now on.
+  std::string newest_id(const std::string& topic) const;
 
   /// Heads of waiting messages, oldest first; changes nothing but the clean-up of what expired.
   std::vector<headline> peek(const std::string& topic, std::size_t limit, core::instant now);
@@ -242,6 +273,9 @@ private:
                                      F&& each);
   static std::uint64_t size_of(const message& m) noexcept;
   static headline head_of(const message& m);
+  static delivery delivery_of(const message& m);
+  static std::map<std::uint64_t, message>::const_iterator first_after(const topic_state& t,
+                                                                      const std::string& id);
 
   partition_limits limits_;
   partition_sources sources_;
@@ -251,6 +285,7 @@ private:
   std::size_t messages_ = 0;
   std::uint64_t bytes_ = 0;
   std::size_t dead_ = 0;
+  std::int64_t newest_ms_ = 0; ///< of the ids that a store gave back
   partition_stats totals_;
   send_map sends_;
   std::set<std::pair<core::instant, send_slot>> sends_expiring_;

@@ -1,7 +1,9 @@
+#include "core/ids.hpp"
 #include "mailbox/partition.hpp"
 #include "mailbox/receipt.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ron::mailbox {
 
@@ -74,10 +76,88 @@ std::vector<receipt_status> partition::nack(const std::string& topic,
   });
 }
 
+void partition::give_back(const std::string& topic, const std::vector<std::string>& receipts,
+                          instant now) {
+  bool first = true;
+  settle(topic, receipts, now, [&](topic_map::value_type& t, std::uint64_t seq) {
+    auto& m = t.second.messages.at(seq);
+    t.second.in_flight.erase({m.when, seq});
+    ++totals_.returned_total;
+    if (!std::exchange(first, false))
+      --m.attempts;
+    else if (m.attempts >= limits_.attempts_max)
+      return bury(t, seq, now);
+    queue(t.second, seq, now, now);
+    if (auto i = t.second.messages.find(seq); i != t.second.messages.end())
+      note_state(t.second, seq, i->second);
+  });
+}
+
 // -- looking -------------------------------------------------------------------
 
 headline partition::head_of(const message& m) {
   return {m.id, m.key, m.attempts, m.payload.size(), m.received_at_ms};
+}
+
+delivery partition::delivery_of(const message& m) {
+  return {m.id, m.payload, m.attrs, m.key, m.attempts, m.received_at_ms, {}};
+}
+
+/// The first message with an id above `id`: ids ascend with the sequence numbers.
+std::map<std::uint64_t, partition::message>::const_iterator
+partition::first_after(const topic_state& t, const std::string& id) {
+  const auto& all = t.messages;
+  if (all.empty() || all.rbegin()->second.id <= id)
+    return all.end();
+  if (all.begin()->second.id > id)
+    return all.begin();
+  auto low = all.begin()->first; // up to here none is above `id`, from `high` on all are
+  auto high = all.rbegin()->first;
+  while (high - low > 1) {
+    const auto middle = low + (high - low) / 2;
+    const auto i = all.lower_bound(middle);
+    if (i->second.id <= id)
+      low = i->first;
+    else
+      high = middle;
+  }
+  return all.lower_bound(high);
+}
+
+std::vector<delivery> partition::read(const std::string& topic, const reading& q, instant now) {
+  expire(now);
+  std::vector<delivery> out;
+  auto t = topics_.find(topic);
+  if (t == topics_.end())
+    return out;
+  std::size_t bytes = 0;
+  auto show = [&](const message& m) {
+    if (m.at == place::unconfirmed || m.at == place::dead || (m.expires && *m.expires <= now))
+      return;
+    out.push_back(delivery_of(m));
+    bytes += m.payload.size();
+  };
+  auto full = [&] { return out.size() >= q.most.messages || bytes >= q.most.payload_bytes; };
+  const auto& all = t->second.messages;
+  if (!q.after.empty()) {
+    for (auto i = first_after(t->second, q.after); i != all.end() && !full(); ++i)
+      show(i->second);
+    return out;
+  }
+  auto i = q.before.empty() ? all.end() : first_after(t->second, q.before);
+  while (i != all.begin() && !full())
+    if ((--i)->second.id != q.before)
+      show(i->second);
+  return out;
+}
+
+std::string partition::newest_id(const std::string& topic) const {
+  auto t = topics_.find(topic);
+  if (t != topics_.end())
+    for (auto i = t->second.messages.rbegin(); i != t->second.messages.rend(); ++i)
+      if (i->second.at != place::unconfirmed) // what is confirmed later has a greater id
+        return i->second.id;
+  return core::ulid{}.to_text();
 }
 
 std::vector<headline> partition::peek(const std::string& topic, std::size_t limit, instant now) {
@@ -170,6 +250,7 @@ partition_stats& partition_stats::operator+=(const partition_stats& o) noexcept 
   redelivered_total += o.redelivered_total;
   acked_total += o.acked_total;
   nacked_total += o.nacked_total;
+  returned_total += o.returned_total;
   dead_total += o.dead_total;
   expired_total += o.expired_total;
   dead_expired_total += o.dead_expired_total;

@@ -14,6 +14,10 @@
 
 namespace ron::mailbox {
 
+/// What became of a caller that was offered a turn: it is out, it keeps its place, or it keeps its
+/// place and nobody behind it is asked.
+enum class turn : std::uint8_t { served, passed, stop };
+
 /// Callers that wait for a message, first come first served within a topic, each with an end to
 /// its patience. `T` is what is kept for the caller. Bounded; one owner; no clock of its own.
 template <class T>
@@ -31,37 +35,43 @@ public:
     return true;
   }
 
-  /// The caller whose turn it is in `topic`; null if nobody waits there.
-  T* front(const std::string& topic) {
-    auto i = by_topic_.find(topic);
-    return i == by_topic_.end() ? nullptr : &i->second.front().what;
-  }
-
-  /// Removes the caller whose turn it is.
-  void pop(const std::string& topic) {
-    auto i = by_topic_.find(topic);
-    by_end_.erase({i->second.front().until, i->second.front().id});
-    i->second.pop_front();
-    if (i->second.empty())
-      by_topic_.erase(i);
+  /// Offers a turn to the callers of `topic`, in their order: `serve(what)` says what became of it.
+  /// Nothing may be added meanwhile.
+  template <class F>
+  void serve(const std::string& topic, F serve) {
+    auto line = by_topic_.find(topic);
+    if (line == by_topic_.end())
+      return;
+    for (auto i = line->second.begin(); i != line->second.end();) {
+      const auto how = serve(i->what);
+      if (how == turn::stop)
+        break;
+      if (how == turn::served) {
+        by_end_.erase({i->until, i->id});
+        i = line->second.erase(i);
+      } else {
+        ++i;
+      }
+    }
+    if (line->second.empty())
+      by_topic_.erase(line);
   }
 
   /// Takes out one caller whose patience has ended by `now`; nothing if there is none.
   std::optional<T> take_expired(core::instant now) {
     if (by_end_.empty() || by_end_.begin()->first.first > now)
       return std::nullopt;
-    auto [key, topic] = *by_end_.begin();
+    const auto id = by_end_.begin()->first.second;
+    auto line = by_topic_.find(by_end_.begin()->second);
     by_end_.erase(by_end_.begin());
-    auto line = by_topic_.find(topic);
-    for (auto i = line->second.begin();; ++i) {
-      if (i->id != key.second)
-        continue;
-      std::optional<T> out{std::move(i->what)};
-      line->second.erase(i);
-      if (line->second.empty())
-        by_topic_.erase(line);
-      return out;
-    }
+    auto i = line->second.begin();
+    while (i->id != id)
+      ++i;
+    std::optional<T> out{std::move(i->what)};
+    line->second.erase(i);
+    if (line->second.empty())
+      by_topic_.erase(line);
+    return out;
   }
 
   /// When the next caller's patience ends.

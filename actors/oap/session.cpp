@@ -216,6 +216,11 @@ send_status session::send(corr_t corr, const core::bytes& chunk, const send_opti
   return s ? impl_->send(*s, chunk, o) : send_status::no_stream;
 }
 
+std::uint32_t session::ask_room(corr_t corr) {
+  auto* s = impl_->streams.find(corr);
+  return s && s->ext ? impl_->ask_room(*s) : 0;
+}
+
 bool session::can_send(corr_t corr) const noexcept {
   const auto* s = impl_->streams.find(corr);
   return s && s->tx_open && (!s->ext || impl_->obstacle_of(*s) == impl::obstacle::none);

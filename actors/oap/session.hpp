@@ -159,6 +159,9 @@ public:
   /// caller keeps `chunk` unless the answer is `sent`. At most `chunk_max()` bytes.
   /// To a peer without x1 the only legal answer is one `send` with `end`.
   send_status send(corr_t corr, const core::bytes& chunk, const send_options& o = {});
+  /// How many frames `send` would take of this stream now. 0: it waits in line as after
+  /// `would_block`, and a `credit` event will name it. 0 too for a stream that is not open.
+  std::uint32_t ask_room(corr_t corr);
   /// True if `send` would not block.
   bool can_send(corr_t corr) const noexcept;
   /// The longest chunk that fits into one frame with every optional part.

@@ -58,6 +58,7 @@ struct session::impl {
   enum class obstacle : std::uint8_t { none, window, share, output, line };
   obstacle obstacle_of(const stream& s) const noexcept;
   send_status make_wait(stream& s, obstacle o);
+  std::uint32_t ask_room(stream& s);
   bool end(stream& s, std::uint16_t status);
   void close_tx(stream& s);
   void write_stream_error(corr_t corr, std::uint16_t app, const core::tenant& tenant, bool ext,

@@ -138,6 +138,16 @@ send_status session::impl::send_once(stream& s, const core::bytes& chunk,
   return send_status::sent;
 }
 
+std::uint32_t session::impl::ask_room(stream& s) {
+  if (!s.tx_open)
+    return 0;
+  if (const auto why = obstacle_of(s); why != obstacle::none) {
+    make_wait(s, why);
+    return 0;
+  }
+  return std::min(s.tx.room(), tx_share.room());
+}
+
 auto session::impl::obstacle_of(const stream& s) const noexcept -> obstacle {
   if (s.tx.room() == 0)
     return obstacle::window;

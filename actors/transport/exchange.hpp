@@ -47,6 +47,7 @@ struct call {
   std::string if_match;            ///< HTTP If-Match or OAP `_if`; empty = not given
   std::string if_none_match;
   std::string if_range;
+  std::string last_event_id;       ///< HTTP Last-Event-ID; empty = not given
   std::string idempotency_key;     ///< <= 128 printable bytes; empty = not given
   std::optional<std::uint64_t> body_length; ///< declared length of an object body; never trusted
 };
@@ -85,6 +86,12 @@ struct object_head {
   core::json result;               ///< the OAP result map; {"cid","size"} is added by the wire
 };
 
+/// One event of an answer without end.
+struct event {
+  std::string id;                  ///< a caller that comes back names the last one it saw
+  core::json data;                 ///< an object
+};
+
 /// A piece of a request body, in order; `last` comes once, possibly without bytes.
 struct body_chunk {
   core::bytes data;
@@ -94,13 +101,15 @@ struct body_chunk {
 /// One request being served and its answer, independent of the wire. Lives on the shard of the
 /// actor that serves it (an HTTP connection or an OAP stream); only that shard may touch it.
 ///
-/// The operation answers exactly once: `reply`, or `fail`, or `begin` + `write`* + `finish`.
+/// The operation answers exactly once: `reply`, or `fail`, or `begin` + `write`* + `finish`, or
+/// `begin_events` + (`want_room` + `push`*)* + `fail`.
 /// Letting go of the last reference without an answer fails the request with `ec::internal`.
 /// After the caller is gone (`cancelled`) every call is legal and does nothing.
 class exchange {
 public:
   using body_handler = std::function<void(core::result<body_chunk>)>;
   using room_handler = std::function<void()>;
+  using events_handler = std::function<void(std::uint32_t)>;
 
   virtual ~exchange() = default;
 
@@ -128,6 +137,19 @@ public:
   virtual void write(core::bytes chunk, room_handler room) = 0;
   /// The last byte has been written.
   virtual void finish() = 0;
+
+  /// Starts an answer that ends when the caller leaves, the node drains or by `fail`, which is said
+  /// as the last event and is no cut. HTTP: `text/event-stream`; OAP: `about` is the result map and
+  /// events are EVENT frames. After it `on_cancel` is called also when the node drains.
+  virtual void begin_events(core::json about) = 0;
+  /// Calls `room` with a number of events, at least 1, once the wire takes events: the transport's
+  /// backlog is short (HTTP) or the caller has granted credit (OAP). Nothing is to be pushed
+  /// without it. Not called after a cancel.
+  virtual void want_room(events_handler room) = 0;
+  /// Hands over one event.
+  virtual void push(event e) = 0;
+  /// Says that nothing has happened: proxies and callers know that the stream is alive.
+  virtual void beat() = 0;
 
   /// True when only the head of an object answer is wanted (HTTP HEAD).
   virtual bool head_only() const noexcept = 0;

@@ -182,6 +182,7 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
   constexpr std::uint32_t owed_max = oap_stream_state::chunks_max / 2;
   constexpr std::uint32_t timed_one_in = 16; // a clock read costs as much as the frame
   std::uint32_t freed = 0;
+  std::uint32_t turn = 0;
   const auto before = s.pending.size();
   const bool timed = before != 0 && advances_ % timed_one_in == 0;
   const auto began = timed ? now() : core::instant{};
@@ -192,6 +193,7 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
       o.obj = c->obj ? &*c->obj : nullptr;
       o.total = c->total;
       o.end = c->end;
+      o.push = c->push;
       o.status = c->status;
       const auto how = session_->send(corr, c->data, o);
       if (how == oap::send_status::would_block)
@@ -199,6 +201,10 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
       if (how == oap::send_status::refused)
         session_->fail(corr, {core::ec::internal, "the node could not frame its answer"});
       ++freed;
+    } else if (std::holds_alternative<want_turn>(item)) {
+      turn = session_->ask_room(corr);
+      if (turn == 0)
+        break;
     } else if (auto* last = std::get_if<send_end>(&item)) {
       session_->end(corr, last->status);
     } else if (auto* bad = std::get_if<send_error>(&item)) {
@@ -210,18 +216,19 @@ void oap_connection::advance(oap::corr_t corr, slot& s) {
     }
     s.pending.pop_front();
   }
-  if (s.pending.empty())
+  // A stream that has nothing to send is not blocked, however long it waits for credit.
+  if (s.pending.empty() || std::holds_alternative<want_turn>(s.pending.front()))
     block(s, std::nullopt);
   else if (!s.blocked_since || s.pending.size() != before)
     block(s, now());
-  if (freed == 0)
-    return;
-  ++advances_;
-  if (timed)
-    service_->wire().encode_seconds.observe((now() - began) / freed);
-  s.room += freed;
-  if (s.room >= owed_max)
-    self_->send(s.actor, stream_room{corr, std::exchange(s.room, 0)});
+  if (freed > 0) {
+    ++advances_;
+    if (timed)
+      service_->wire().encode_seconds.observe((now() - began) / freed);
+    s.room += freed;
+  }
+  if (turn > 0 || s.room >= owed_max)
+    self_->send(s.actor, stream_room{corr, std::exchange(s.room, 0), turn});
 }
 
 /// Frees the slot of a stream that the session knows no more.
@@ -280,6 +287,8 @@ void oap_connection::drain() {
   if (!session_)
     return end(ending::cut);
   session_->drain();
+  for (auto& [corr, s] : slots_)
+    self_->send(s.actor, atom::drain_v);
   pump();
 }
 

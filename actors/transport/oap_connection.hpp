@@ -38,7 +38,7 @@ public:
   oap_connection(oap_connection_self self, oap_service_ptr service, oap_link_factory make_link);
   ~oap_connection();
 
-  /// Accepts no more streams, ends when the open ones have.
+  /// Accepts no more streams, ends those that only wait, ends when the open ones have.
   void drain();
   /// What a stream wants to send.
   void from_stream(stream_output& out);

@@ -156,9 +156,55 @@ void oap_exchange::write(core::bytes chunk, room_handler room) {
   offer_room();
 }
 
-void oap_exchange::offer_room() {
+void oap_exchange::offer_room(std::uint32_t turn) {
+  if (wants_turn_ && turn != 0 && !cancelled_)
+    std::exchange(wants_turn_, nullptr)(turn);
   if (wants_room_ && !cancelled_ && self_->state.chunks_out < oap_stream_state::chunks_max)
     std::exchange(wants_room_, nullptr)();
+}
+
+void oap_exchange::begin_events(core::json about) {
+  if (over_ || cancelled_)
+    return;
+  began_ = true;
+  send_chunk c;
+  c.data = core::dump_cbor(about);
+  emit(self_, std::move(c));
+  ++self_->state.chunks_out;
+}
+
+void oap_exchange::want_room(events_handler room) {
+  if (over_ || cancelled_)
+    return;
+  wants_turn_ = std::move(room);
+  emit(self_, want_turn{});
+}
+
+/// An event that is longer than a frame goes out in several; the first says how long it is.
+void oap_exchange::push(event e) {
+  if (over_ || cancelled_)
+    return;
+  auto rest = core::dump_cbor(e.data);
+  const auto total = rest.size();
+  for (bool first = true; first || !rest.empty(); first = false) {
+    send_chunk c;
+    c.push = true;
+    c.data = rest.slice(0, std::min(rest.size(), map_bytes_max));
+    rest = rest.slice(c.data.size());
+    if (first && !rest.empty())
+      c.total = total;
+    emit(self_, std::move(c));
+    ++self_->state.chunks_out;
+  }
+}
+
+void oap_exchange::drain() {
+  if (!call_.op->waits || over_ || cancelled_)
+    return;
+  const auto told = std::exchange(on_cancel_, nullptr);
+  fail({ec::draining, "the node is stopping"});
+  if (told)
+    told();
 }
 
 void oap_exchange::finish() {
@@ -175,10 +221,10 @@ void oap_exchange::cancel() {
   if (over_ || cancelled_)
     return;
   cancelled_ = true;
+  const auto told = std::exchange(on_cancel_, nullptr);
   over(core::oap_status(ec::cancelled), ec::cancelled);
-  wants_room_ = nullptr;
-  if (auto f = std::exchange(on_cancel_, nullptr))
-    f();
+  if (told)
+    told();
   if (auto f = std::exchange(wants_body_, nullptr))
     f(core::fail(ec::cancelled, "the caller took the request back"));
 }
@@ -197,14 +243,14 @@ void oap_exchange::drop_body() {
 void oap_exchange::over(std::uint16_t status, ec why) {
   over_ = true;
   drop_body();
+  // They may hold whoever serves this, and that holds us.
+  const auto room = std::exchange(wants_room_, nullptr);
+  const auto turn = std::exchange(wants_turn_, nullptr);
+  const auto told = std::exchange(on_cancel_, nullptr);
   auto& st = self_->state;
   st.answered = true;
   admitted_.slot.reset();
-  auto& m = st.service->requests();
-  m.in_flight.sub(call_.op->label);
-  m.latency.observe(st.service->clock().now() - call_.started, call_.op->label);
-  if (auto reason = core::reject_reason_of(why); reason && status >= status_error_min)
-    m.rejected.add(*reason);
+  st.service->requests().end(call_.op, st.service->clock().now() - call_.started, status, why);
 }
 
 core::instant oap_exchange::check(core::instant now) {

@@ -35,6 +35,10 @@ public:
   void begin(object_head head) override;
   void write(core::bytes chunk, room_handler room) override;
   void finish() override;
+  void begin_events(core::json about) override;
+  void want_room(events_handler room) override;
+  void push(event e) override;
+  void beat() override {} // the connection has its own ways to find out whether the peer is alive
   bool head_only() const noexcept override { return false; }
   bool cancelled() const noexcept override { return cancelled_; }
   void on_cancel(std::function<void()> f) override { on_cancel_ = std::move(f); }
@@ -44,8 +48,10 @@ public:
   /// A piece of the body arrived. It stays compressed until the operation asks for it, so that
   /// credit bounds what waits here; one inflated frame (<= 8 MiB) at most is held.
   void body(body_frame f);
-  /// The connection took chunks: the operation may write on.
-  void offer_room();
+  /// The connection took chunks, or the peer takes `turn` events: the operation may write on.
+  void offer_room(std::uint32_t turn = 0);
+  /// The node drains: what only waits ends, and whoever serves it is told.
+  void drain();
   /// The caller is gone: runs the cancel handler once; every later call does nothing.
   void cancel();
   /// A deadline is looked at: fails the request if one has passed. Returns when to look again.
@@ -70,6 +76,7 @@ private:
   body_handler wants_body_;
   core::instant body_since_{};        ///< since when a piece is waited for
   room_handler wants_room_;
+  events_handler wants_turn_;
   std::function<void()> on_cancel_;
   object_head head_;
   bool began_ = false;                ///< the result map is out, bytes follow

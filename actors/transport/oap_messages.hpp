@@ -26,6 +26,7 @@ struct stream_input {
 struct stream_room {
   oap::corr_t corr = 0;
   std::uint32_t chunks = 0;
+  std::uint32_t turn = 0; ///< frames that may be sent: the answer to `want_turn`; 0 = none
 };
 
 /// A frame with bytes: a result map or a piece of an object.
@@ -34,8 +35,11 @@ struct send_chunk {
   std::optional<core::cid> obj;
   std::optional<std::uint64_t> total;
   bool end = false;
+  bool push = false; ///< EVENT
   std::uint16_t status = 200;
 };
+/// Asks for the peer's credit before there is anything to send.
+struct want_turn {};
 /// END without bytes.
 struct send_end {
   std::uint16_t status = 200;
@@ -53,7 +57,8 @@ struct send_consumed {
   std::uint32_t frames = 1;
 };
 
-using stream_item = std::variant<send_chunk, send_end, send_error, send_breach, send_consumed>;
+using stream_item
+  = std::variant<send_chunk, want_turn, send_end, send_error, send_breach, send_consumed>;
 
 /// Stream -> connection: what to send, in order.
 struct stream_output {

@@ -49,7 +49,7 @@ void on(oap_stream_self self, oap::opened& e) {
   const auto* op = c->op;
   auto x = std::make_shared<oap_exchange>(self, std::move(*c), e.reply_objects);
   st.current = x;
-  st.service->requests().in_flight.add(op->label);
+  st.service->requests().begin(op);
   if (e.half_closed)
     x->body({.last = true});
   arm(self, deadline);
@@ -79,14 +79,15 @@ void on(oap_stream_self self, oap::stream_error&) {
   leave(self);
 }
 
-/// `chunks` of what the stream `corr` gave are with the session now.
-void take_room(oap_stream_self self, oap::corr_t corr, std::uint32_t chunks) {
+/// `chunks` of what the stream `corr` gave are with the session now; the peer takes `turn` events.
+void take_room(oap_stream_self self, oap::corr_t corr, std::uint32_t chunks,
+               std::uint32_t turn = 0) {
   auto& st = self->state;
-  if (chunks == 0 || corr != st.corr)
+  if ((chunks == 0 && turn == 0) || corr != st.corr)
     return;
   st.chunks_out -= std::min(chunks, st.chunks_out);
   if (auto x = st.current.lock())
-    x->offer_room();
+    x->offer_room(turn);
 }
 
 template <class E>
@@ -120,13 +121,17 @@ caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf
         for (auto& e : in.events)
           std::visit([self](auto& x) { on(self, x); }, e);
       },
-      [self](const stream_room& room) { take_room(self, room.corr, room.chunks); },
+      [self](const stream_room& room) { take_room(self, room.corr, room.chunks, room.turn); },
       [self](atom::tick, std::uint64_t generation) {
         auto& st = self->state;
         auto x = st.current.lock();
         if (generation != st.timer || !x || st.answered)
           return;
         arm(self, x->check(st.service->clock().now()));
+      },
+      [self](atom::drain) {
+        if (auto x = self->state.current.lock())
+          x->drain();
       },
       [self](atom::stop) { self->quit(); },
   };

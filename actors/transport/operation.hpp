@@ -50,7 +50,8 @@ struct operation {
   access needs = access::write;
   body takes = body::none;
   std::vector<query_param> query{};
-  bool waits = false;        ///< a long poll: a waiter with its own cap, not an in-flight request
+  bool waits = false;        ///< a long poll or a stream of events: a waiter with its own cap, not
+                             ///< an in-flight request
   std::function<void(exchange_ptr)> handle{};
 };
 

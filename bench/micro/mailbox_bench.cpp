@@ -44,7 +44,7 @@ struct bench_box {
   explicit bench_box(journal* to) : store(to) {
     partition_sources s;
     s.random = [this] { return random(); };
-    s.make_id = [this] { return ids.next_ulid(wall.wall_ms()).to_text(); };
+    s.make_id = [this](std::int64_t wall_ms) { return ids.next_ulid(wall_ms).to_text(); };
     s.next_seq = [this] { return ++seq; };
     if (store)
       s.bucket_of = [this](std::string_view t) { return store->bucket_of(t); };

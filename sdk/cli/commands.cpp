@@ -40,6 +40,13 @@ constexpr option_spec recv_options[] = {
     {"--wait", "S", "wait up to so many seconds for the first one, default 0"},
     {"--visibility", "MS", "hidden from others for so long, 250..43200000"},
 };
+constexpr option_spec watch_options[] = {
+    {"--ack", "", "acknowledge each message once it is printed; others come again"},
+    {"--feed", "", "only look: take nothing, see everything that others see"},
+    {"--after", "ID", "with --feed: go on after this message, 0 = from the first one"},
+    {"--max", "N", "end after so many messages"},
+    {"--visibility", "MS", "hidden from others for so long, 250..43200000"},
+};
 constexpr option_spec actors_options[] = {{"--type", "TYPE", "only actors of this type"}};
 constexpr option_spec ping_options[] = {{"--count", "N", "round trips, default 5"}};
 
@@ -111,6 +118,10 @@ constexpr command table[] = {
     {"mb recv", "TOPIC", "receive messages; they come back unless acknowledged",
      "  ronctl mb recv jobs\n  ronctl mb recv --wait 30 --max 1 jobs\n", recv_options, 1, 1,
      run_recv},
+    {"mb watch", "TOPIC", "print messages as they come, until ^C",
+     "  ronctl mb watch --ack jobs\n  ronctl mb watch --feed news\n"
+     "  ronctl mb watch --feed --after 0 -o json news | jq -r .message_id\n",
+     watch_options, 1, 1, run_watch},
     {"mb ack",
      "TOPIC RECEIPT...",
      "acknowledge received messages",

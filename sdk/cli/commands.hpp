@@ -56,6 +56,9 @@ exit_code run_store_backup(const arguments& args, const target& t, format how);
 exit_code run_store_verify(const arguments& args, const target& t, format how);
 exit_code run_store_compact(const arguments& args, const target& t, format how);
 
+// -- watch.cpp -------------------------------------------------------------------
+exit_code run_watch(const arguments& args, const target& t, format how);
+
 // -- node.cpp --------------------------------------------------------------------
 exit_code run_actors(const arguments& args, const target& t, format how);
 exit_code run_ping(const arguments& args, const target& t, format how);

@@ -17,18 +17,6 @@ json binary_of(const std::string& text) {
   return json::binary(std::vector<std::uint8_t>(text.begin(), text.end()));
 }
 
-/// What a payload looks like in one cell: text if it is printable, else its size.
-std::string shown(const json& payload) {
-  if (!payload.is_binary())
-    return core::dump_json(payload);
-  const auto& raw = payload.get_binary();
-  std::string text{raw.begin(), raw.end()};
-  for (char c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      return '(' + std::to_string(raw.size()) + " bytes)";
-  return text;
-}
-
 core::result<json> call(const target& t, const std::string& operation, const json& args) {
   auto client = connect(t);
   if (!client)
@@ -95,7 +83,7 @@ exit_code run_recv(const arguments& args, const target& t, format how) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& m : answer->at("messages"))
     rows.push_back({m.at("message_id").get<std::string>(), m.at("receipt").get<std::string>(),
-                    core::dump_json(m.at("attempt")), shown(m.at("payload"))});
+                    core::dump_json(m.at("attempt")), payload_text(m.at("payload"))});
   print_table({"MESSAGE", "RECEIPT", "ATTEMPT", "PAYLOAD"}, rows);
   return exit_ok;
 }

@@ -41,6 +41,17 @@ std::string advice(core::ec code) {
 
 } // namespace
 
+std::string payload_text(const core::json& payload) {
+  if (!payload.is_binary())
+    return core::dump_json(payload);
+  const auto& raw = payload.get_binary();
+  std::string text{raw.begin(), raw.end()};
+  for (char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return '(' + std::to_string(raw.size()) + " bytes)";
+  return text;
+}
+
 void print_table(const std::vector<std::string>& columns,
                  const std::vector<std::vector<std::string>>& rows) {
   if (::isatty(STDOUT_FILENO) == 0) {

@@ -22,6 +22,9 @@ void print_table(const std::vector<std::string>& columns,
 /// Prints one JSON value and a line end on stdout.
 void print_json(const core::json& value);
 
+/// What a message looks like in one cell: text if it is printable, else its size.
+std::string payload_text(const core::json& payload);
+
 /// One line on stderr: `ronctl: what failed: why`, with what to do next. Returns the exit code.
 exit_code report(std::string_view doing, const core::error& why);
 

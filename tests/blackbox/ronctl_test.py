@@ -142,6 +142,53 @@ class Use(RonctlCase):
         out, _ = poll.communicate(timeout=20)
         self.assertEqual(len(json.loads(out)["messages"]), 1)
 
+    def watch(self, *words):
+        """A `mb watch` of this topic; its output is read by line."""
+        process = subprocess.Popen([program("ronctl"), "mb", "watch", *words, self.topic],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=self.environment(self.ron))
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_watch(self):
+        first = self.json("mb", "send", "--key", "k", self.topic, "hello")["message_id"]
+        process = self.watch("--ack", "--max", "2")
+        time, message, receipt, attempt, text = process.stdout.readline().rstrip("\n").split("\t")
+        self.assertEqual((message, attempt, text), (first, "1", "k: hello"))
+        self.assertRegex(time, r"^\d\d:\d\d:\d\d$")
+        self.assertIn(".", receipt)
+        self.json("mb", "send", self.topic, stdin=b"\x1b[2J not for a terminal")
+        self.assertTrue(process.stdout.readline().endswith("\t(22 bytes)\n"))
+        self.assertEqual(process.wait(20), OK)
+        stats = self.json("mb", "stats", self.topic)
+        self.assertEqual((stats["waiting"], stats["in_flight"]), (0, 0))
+
+    def test_watch_gives_back_when_it_is_killed(self):
+        self.json("mb", "send", self.topic, "hello")
+        process = self.watch("-o", "json", "--visibility", "43200000")
+        self.assertEqual(json.loads(process.stdout.readline())["attempt"], 1)
+        process.kill()
+        support.wait_until(lambda: self.json("mb", "stats", self.topic)["waiting"] == 1,
+                           what="the message to come back")
+
+    def test_watch_a_feed(self):
+        sent = [self.json("mb", "send", self.topic, str(i))["message_id"] for i in range(3)]
+        watchers = [self.watch("--feed", "--after", start, "--max", "4", "-o", "json")
+                    for start in ("0", "0")]
+        for process in watchers:
+            self.assertEqual([json.loads(process.stdout.readline())["message_id"] for _ in sent], sent)
+        self.json("mb", "send", self.topic, "3")
+        for process in watchers:
+            self.assertEqual(json.loads(process.stdout.readline())["payload"], "Mw==")
+            self.assertEqual(process.wait(20), OK)
+        self.assertEqual(self.json("mb", "stats", self.topic)["waiting"], 4)
+
+    def test_watch_says_what_is_wrong(self):
+        self.complaint(self.ronctl("mb", "watch", "--feed", "--ack", self.topic, expect=FAILED), "--ack")
+        self.complaint(self.ronctl("mb", "watch", "--after", "0", self.topic, expect=FAILED), "--feed")
+        self.complaint(self.ronctl("mb", "watch", "--max", "0", self.topic, expect=FAILED), "--max")
+
     def test_look_around(self):
         pinged = self.json("ping", "--count", "3")
         self.assertEqual(pinged["count"], 3)

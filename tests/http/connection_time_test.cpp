@@ -141,6 +141,50 @@ TEST_F(HttpConnectionTime, AReaderAtTheFloorPasses) {
   EXPECT_TRUE(m.idle());
 }
 
+TEST_F(HttpConnectionTime, AStreamOfEventsMayBeSilentAsLongAsItLikes) {
+  feed(get);
+  m.expect_answer(t0 + 35s, true);
+  m.events_started(now);
+  flushed();
+  took();
+  EXPECT_FALSE(m.wake_at());
+  at(t0 + 1h);
+  EXPECT_EQ(took(), "");
+}
+
+TEST_F(HttpConnectionTime, AReaderOfEventsWhoTakesNothingIsCut) {
+  feed(get);
+  m.events_started(now);
+  flushed();
+  now = t0 + 1h;
+  m.written(1'000, sent += 100, now);
+  EXPECT_EQ(m.wake_at(), t0 + 1h + 10s);
+  m.written(0, sent += 1'000, now);
+  EXPECT_FALSE(m.wake_at()) << "it took everything";
+  m.written(1'000, sent += 100, now);
+  took();
+  at(t0 + 1h + 10s);
+  EXPECT_EQ(took(), "gone;close;");
+}
+
+TEST_F(HttpConnectionTime, AReaderOfEventsWhoClosesItsHalfIsGone) {
+  feed(get);
+  m.events_started(now);
+  took();
+  end();
+  EXPECT_EQ(took(), "gone;close;");
+}
+
+TEST_F(HttpConnectionTime, AfterTheLastEventTheConnectionGoesOn) {
+  feed(get);
+  m.events_started(now);
+  m.answer_finished(now);
+  flushed();
+  took();
+  feed(get);
+  EXPECT_EQ(took(), "serve /a;");
+}
+
 TEST_F(HttpConnectionTime, AnAnswerThatIsNeverTakenIsDropped) {
   feed(get);
   took();

@@ -26,13 +26,18 @@ struct Journal : ::testing::Test {
 
   Journal() { restart(); }
 
+  /// The id of the n-th message.
+  static std::string id_of(int n) {
+    auto digits = std::to_string(n);
+    return "m" + std::string(8 - digits.size(), '0') + digits;
+  }
   void restart() {
     box.reset();
     store.reset();
     store = open_journal(folder, clock, &injected);
     last_seq = store->last_seq();
     box.emplace(limits, partition_sources{[this] { return random(); },
-                                          [this] { return "m" + std::to_string(++ids); },
+                                          [this](std::int64_t) { return id_of(++ids); },
                                           [this] { return ++last_seq; },
                                           [this](std::string_view t) {
                                             return store->bucket_of(t);
@@ -67,7 +72,7 @@ struct Journal : ::testing::Test {
     return a->answer;
   }
   std::vector<delivery> receive(std::size_t max = 100) {
-    auto out = box->receive("t", max, 5s, clock.now());
+    auto out = box->receive("t", {max}, 5s, clock.now());
     keep();
     return out;
   }

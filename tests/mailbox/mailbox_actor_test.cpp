@@ -66,7 +66,7 @@ struct MailboxActor : ShardFixture {
   std::vector<delivery> receive(std::string topic, std::chrono::milliseconds wait = 0ms) {
     ::ron::mailbox::receive r;
     r.topic = std::move(topic);
-    r.max = 10;
+    r.most.messages = 10;
     r.visibility = 60s;
     r.wait_until = std::chrono::steady_clock::now() + wait;
     auto got = ask<received>(replicas[1], r);

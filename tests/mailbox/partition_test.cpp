@@ -25,10 +25,15 @@ struct Partition : ::testing::Test {
   instant now{1h};
   std::optional<partition> box;
 
+  /// The id of the n-th message.
+  static std::string id_of(int n) {
+    auto digits = std::to_string(n);
+    return "m" + std::string(8 - digits.size(), '0') + digits;
+  }
   partition& p() {
     if (!box)
       box.emplace(limits, partition_sources{[this] { return random(); },
-                                            [this] { return "m" + std::to_string(++ids); },
+                                            [this](std::int64_t) { return id_of(++ids); },
                                             [this] { return ++last_seq; },
                                             bucket_of});
     return *box;
@@ -43,7 +48,7 @@ struct Partition : ::testing::Test {
   void send(std::string text, std::string key = {}) {
     ASSERT_TRUE(p().send(mail(std::move(text), std::move(key)), now, 0));
   }
-  std::vector<delivery> receive(std::size_t max = 10) { return p().receive("t", max, 5s, now); }
+  std::vector<delivery> receive(std::size_t max = 10) { return p().receive("t", {max}, 5s, now); }
   strings texts(const std::vector<delivery>& ds) {
     strings out;
     for (const auto& d : ds)
@@ -332,7 +337,7 @@ TEST_F(Partition, RandomHistoriesLoseNothing) {
         }
         case 2: {
           std::set<std::string> keys;
-          for (auto& d : p().receive("t", dice() % 4, 5s, now)) {
+          for (auto& d : p().receive("t", {dice() % 4}, 5s, now)) {
             if (!d.key.empty()) {
               EXPECT_TRUE(keys.insert(d.key).second) << "one in flight a key";
             }
@@ -359,7 +364,7 @@ TEST_F(Partition, RandomHistoriesLoseNothing) {
     for (int round = 0; round < 10'000 && p().messages() > 0; ++round) {
       now += 61s;
       p().redrive("t", 1'000, now);
-      for (auto& d : p().receive("t", 100, 5s, now)) {
+      for (auto& d : p().receive("t", {100}, 5s, now)) {
         ASSERT_EQ(p().ack("t", {d.receipt}, now)[0], receipt_status::ok);
         EXPECT_EQ(alive.erase(d.message_id), 1u);
       }

@@ -150,6 +150,21 @@ TEST(OapSession, SendStopsAtTheWindowAndGoesOnAfterAck) {
   EXPECT_EQ(h.s.waiting_streams(), 0u);
 }
 
+TEST(OapSession, RoomCanBeAskedForBeforeThereIsAnythingToSend) {
+  dialer_harness h;
+  EXPECT_EQ(h.s.ask_room(1), 8u);
+  EXPECT_EQ(h.s.ask_room(99), 0u) << "not open";
+  for (int i = 0; i < 8; ++i)
+    ASSERT_EQ(h.s.send(1, text("x")), send_status::sent);
+  EXPECT_EQ(h.s.ask_room(1), 0u);
+  EXPECT_EQ(h.s.waiting_streams(), 1u);
+  h.feed(ack_frame_of(1, 8, 3));
+  ASSERT_EQ(h.all<credit>().size(), 1u) << "named as after a send that would block";
+  EXPECT_EQ(h.s.ask_room(1), 3u);
+  EXPECT_TRUE(h.s.end(1));
+  EXPECT_EQ(h.s.ask_room(1), 0u);
+}
+
 TEST(OapSession, ShareOfTheConnectionIsServedInTurn) {
   harness h{role::dialer, {}, R"({"max_streams":512})"};
   for (int i = 0; i < 10; ++i)

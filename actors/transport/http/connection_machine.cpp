@@ -65,7 +65,8 @@ void connection_machine::ended(core::instant) {
     return end_connection();
   // A complete request is answered also to a peer that closed its half. A long poll is not: the
   // usual reason is that the caller has left.
-  if (!request_.started && (!request_.body_done || request_.waits)) {
+  const bool waiting = !request_.started && (!request_.body_done || request_.waits);
+  if (waiting || (request_.endless && !request_.finished)) {
     actions_.push_back(gone{});
     end_connection();
   }
@@ -80,6 +81,10 @@ void connection_machine::failed() {
 void connection_machine::written(std::size_t backlog, std::uint64_t sent, core::instant now) {
   answer_rate_.add(sent - sent_);
   sent_ = sent;
+  if (request_.endless && backlog == 0)
+    answer_rate_.reset(); // there is nothing it could take
+  else if (request_.endless)
+    answer_rate_.resume(now);
   if (phase_ == phase::serving && request_.finished && backlog == 0)
     request_over(now);
 }
@@ -271,6 +276,13 @@ bool connection_machine::answer_started(core::instant now) {
   answer_rate_.reset();
   answer_rate_.resume(now);
   return r.last;
+}
+
+bool connection_machine::events_started(core::instant now) {
+  request_.endless = true;
+  const bool last = answer_started(now);
+  answer_rate_.reset();
+  return last;
 }
 
 void connection_machine::answer_finished(core::instant) {

@@ -99,6 +99,9 @@ public:
   void ask_body(core::instant now);
   /// The answer begins. True when the connection ends after it, which the answer's head says.
   bool answer_started(core::instant now);
+  /// The same for an answer without end: as long as the kernel takes everything it may be idle for
+  /// as long as it likes, and a caller that stops sending is gone.
+  bool events_started(core::instant now);
   /// The last byte of the answer was handed to the link.
   void answer_finished(core::instant now);
   /// The answer cannot be completed; the caller must notice.
@@ -123,6 +126,7 @@ private:
   struct request {
     bool keep_alive = false;
     bool waits = false;
+    bool endless = false;         ///< the answer is a stream of events
     bool continue_due = false;    ///< 100 was asked for and not sent
     bool body_done = true;
     bool body_broken = false;

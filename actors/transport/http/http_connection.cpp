@@ -77,8 +77,8 @@ http_connection::~http_connection() {
 
 void http_connection::drain() {
   machine_.drain();
-  if (current_ && current_->request().op->waits)
-    send_error(*current_, {ec::draining, "the node is stopping"});
+  if (current_ && current_->request().op && current_->request().op->waits)
+    current_->drain({ec::draining, "the node is stopping"});
   pump();
 }
 

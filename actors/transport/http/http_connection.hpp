@@ -35,7 +35,7 @@ public:
   http_connection(const http_connection&) = delete;
   http_connection& operator=(const http_connection&) = delete;
 
-  /// Finishes what runs, answers a long poll at once, then ends.
+  /// Finishes what runs, answers a long poll and ends a stream of events at once, then ends.
   void drain();
 
   // -- transport::link_events ------------------------------------------------------
@@ -54,6 +54,10 @@ public:
   void send_object_head(http_exchange& x, const transport::object_head& h) override;
   void send_object_bytes(http_exchange& x, core::bytes chunk) override;
   void send_object_end(http_exchange& x) override;
+  void send_events_head(http_exchange& x) override;
+  void send_events(http_exchange& x, std::string_view text) override;
+  void send_events_end(http_exchange& x, std::string_view text, core::ec why) override;
+  void ask_room(http_exchange& x) override;
   void dropped(http_exchange& x) noexcept override;
 
 private:
@@ -90,6 +94,9 @@ private:
   answer_context context(const http::request& r, bool close);
   void cut(http_exchange& x, const char* why);
 
+  // -- events (http_events.cpp) -----------------------------------------------------------
+  void send_lines(std::string text, std::string_view lines);
+
   // -- output --------------------------------------------------------------------------
   void flush();
   void offer_room();
@@ -108,6 +115,7 @@ private:
   std::vector<core::bytes> out_;      ///< not given to the link yet
   std::uint64_t object_left_ = 0;     ///< bytes that the answer still promises
   std::uint16_t object_status_ = 200;
+  bool chunked_ = false;              ///< how the events of `current_` are framed
   bool opened_ = false;
   bool reading_ = false;              ///< a read of the link is out
   bool pumping_ = false;

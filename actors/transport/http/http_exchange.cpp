@@ -1,10 +1,18 @@
 #include "transport/http/http_exchange.hpp"
 
 #include "core/json.hpp"
+#include "transport/http/event_stream.hpp"
 
 #include <utility>
 
 namespace ron::http {
+
+namespace {
+
+/// What an operation may push before it asks again. The backlog bounds what waits for a caller.
+constexpr std::uint32_t events_a_turn = 16;
+
+} // namespace
 
 http_exchange::http_exchange(exchange_host& host, caf::event_based_actor* self, http::request r)
   : host_(&host), self_(self), request_(std::move(r)) {
@@ -29,6 +37,10 @@ void http_exchange::reply(transport::answer a) {
 }
 
 void http_exchange::fail(core::error e) {
+  if (host_ && events_)
+    return host_->enter([&] {
+      host_->send_events_end(*this, error_event(e, request_.call.corr.text()), e.code);
+    });
   if (host_)
     host_->enter([&] { host_->send_error(*this, std::move(e)); });
 }
@@ -50,6 +62,38 @@ void http_exchange::write(core::bytes chunk, room_handler room) {
 void http_exchange::finish() {
   if (host_ && streaming_)
     host_->enter([this] { host_->send_object_end(*this); });
+}
+
+void http_exchange::begin_events(core::json) {
+  if (!host_ || streaming_ || events_)
+    return;
+  events_ = true;
+  host_->enter([this] { host_->send_events_head(*this); });
+}
+
+void http_exchange::want_room(events_handler room) {
+  if (!host_ || !events_)
+    return;
+  room_ = [then = std::move(room)] { then(events_a_turn); };
+  host_->enter([this] { host_->ask_room(*this); });
+}
+
+void http_exchange::push(transport::event e) {
+  if (host_ && events_)
+    host_->enter([&] { host_->send_events(*this, event_lines(e)); });
+}
+
+void http_exchange::beat() {
+  if (host_ && events_)
+    host_->enter([this] { host_->send_events(*this, beat_lines); });
+}
+
+void http_exchange::drain(core::error why) {
+  auto keep = weak_from_this().lock();
+  auto told = std::exchange(cancel_, {});
+  fail(std::move(why));
+  if (told)
+    told();
 }
 
 void http_exchange::on_cancel(std::function<void()> f) {

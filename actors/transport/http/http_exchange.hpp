@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace ron::http {
 
@@ -22,6 +23,12 @@ public:
   virtual void send_object_head(http_exchange& x, const transport::object_head& h) = 0;
   virtual void send_object_bytes(http_exchange& x, core::bytes chunk) = 0;
   virtual void send_object_end(http_exchange& x) = 0;
+  virtual void send_events_head(http_exchange& x) = 0;
+  /// Whole lines of an event stream.
+  virtual void send_events(http_exchange& x, std::string_view text) = 0;
+  /// `text` is the last of it.
+  virtual void send_events_end(http_exchange& x, std::string_view text, core::ec why) = 0;
+  virtual void ask_room(http_exchange& x) = 0;
   /// The last reference went without an answer.
   virtual void dropped(http_exchange& x) noexcept = 0;
 
@@ -48,6 +55,10 @@ public:
   void begin(transport::object_head head) override;
   void write(core::bytes chunk, room_handler room) override;
   void finish() override;
+  void begin_events(core::json about) override;
+  void want_room(events_handler room) override;
+  void push(transport::event e) override;
+  void beat() override;
   bool head_only() const noexcept override { return request_.head_only; }
   bool cancelled() const noexcept override { return host_ == nullptr; }
   void on_cancel(std::function<void()> f) override;
@@ -62,6 +73,9 @@ public:
   bool room();
   bool waits_for_room() const noexcept { return room_ != nullptr; }
   bool streaming() const noexcept { return streaming_; }
+  bool has_events() const noexcept { return events_; }
+  /// The node drains: what waits ends with a word about it, and whoever serves it is told.
+  void drain(core::error why);
   /// The answer is complete: detached, nobody is told.
   void leave() noexcept;
   /// The caller is gone, or got `why` instead of an answer: detached, whoever waits is told.
@@ -73,6 +87,7 @@ private:
   http::request request_;
   transport::admission admission_;
   bool streaming_ = false;         ///< `begin` was called
+  bool events_ = false;            ///< `begin_events` was called
   body_handler body_;
   room_handler room_;
   std::function<void()> cancel_;

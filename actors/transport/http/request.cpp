@@ -55,6 +55,10 @@ core::result<void> read_caller(const request_head& head, request& out) {
   if (!key)
     return std::unexpected{std::move(key.error())};
   out.call.idempotency_key = *key;
+  auto last = read_single(head, "last-event-id");
+  if (!last)
+    return std::unexpected{std::move(last.error())};
+  out.call.last_event_id = *last;
   auto capability = read_capability(head);
   if (!capability)
     return std::unexpected{std::move(capability.error())};
@@ -101,6 +105,7 @@ core::result<void> read_request(const request_head& head, const transport::opera
                                 std::size_t json_bytes_max, request& out) {
   out.call.args = core::json::object();
   out.head_only = head.verb == method::head;
+  out.http_1_0 = head.http_1_0;
   out.answer_format = read_accept(head);
   if (auto corr = read_corr_id(head))
     out.call.corr = *corr;

@@ -17,6 +17,7 @@ namespace ron::http {
 struct request {
   transport::call call;           ///< without wire, peer, trace, times: those are the connection's
   bool head_only = false;         ///< HEAD
+  bool http_1_0 = false;          ///< the caller knows no chunks
   bool has_body = false;
   format answer_format = format::json;
   format body_format = format::json;

@@ -222,6 +222,17 @@ void append_object_head(std::string& out, const transport::object_head& h, bool 
   head.field("Content-Length", h.length).end(c.close);
 }
 
+void append_events_head(std::string& out, bool chunked, const answer_context& c) {
+  head_writer head{out};
+  head.begin(200, c.date, c.corr, c.trace);
+  head.field("Content-Type", "text/event-stream");
+  head.field("Cache-Control", "no-store");
+  head.field("X-Content-Type-Options", "nosniff");
+  if (chunked)
+    head.field("Transfer-Encoding", "chunked");
+  head.end(c.close);
+}
+
 bool is_inert(std::string_view content_type) noexcept {
   auto type = content_type.substr(0, content_type.find_first_of("; \t"));
   auto starts = [type](std::string_view prefix) {

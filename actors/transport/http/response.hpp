@@ -76,6 +76,9 @@ core::ec from_status(std::uint16_t status) noexcept;
 void append_object_head(std::string& out, const transport::object_head& h, bool not_modified,
                         const answer_context& c);
 
+/// Appends the head of a stream of events. Not `chunked`: it ends with the connection.
+void append_events_head(std::string& out, bool chunked, const answer_context& c);
+
 /// True for types a browser shows without running anything: images but SVG, audio, video, plain
 /// text and PDF. All others are sent as downloads.
 bool is_inert(std::string_view content_type) noexcept;

@@ -202,6 +202,121 @@ private:
   instant last_progress_{};
 };
 
+/// One stream of events, from its START until somebody ends it.
+class listening {
+public:
+  listening(connection& c, const event_sink& sink) : link_(c), sink_(sink) {
+  }
+
+  result<void> run(const std::string& token, const std::string& operation, const json& args) {
+    const auto encoded = core::dump_cbor(args);
+    oap::open_request o;
+    o.name = operation;
+    o.args = encoded.view();
+    o.cap = {reinterpret_cast<const std::uint8_t*>(token.data()), token.size()};
+    o.end = true;
+    link_.pace();
+    auto corr = link_.session().open(o);
+    if (!corr)
+      return std::unexpected{corr.error()};
+    corr_ = *corr;
+    bool asked = false; // whether the silent node is there
+    while (!outcome_) {
+      auto events = link_.step(now() + (asked ? answer_time : silence));
+      if (!events && (asked || events.error().code != ec::downstream_timeout))
+        return std::unexpected{events.error()};
+      asked = !events;
+      if (asked)
+        if (auto ok = ask(); !ok)
+          return ok;
+      if (events)
+        for (auto& e : *events)
+          std::visit([this](auto& x) { on(x); }, e);
+    }
+    return *outcome_;
+  }
+
+private:
+  static constexpr milliseconds silence{30'000};
+  static constexpr milliseconds answer_time{10'000};
+
+  result<void> ask() {
+    oap::open_request o;
+    o.name = "ping";
+    o.end = true;
+    auto corr = link_.session().open(o);
+    if (!corr)
+      return std::unexpected{corr.error()};
+    return {};
+  }
+
+  template <class E>
+  void on(const E&) {
+    // nop: an answer to `ask`, or nothing that concerns the stream
+  }
+
+  void on(oap::data& d) {
+    if (d.corr != corr_ || outcome_)
+      return;
+    link_.session().consumed(corr_, 1);
+    if (!d.push)
+      return; // what the stream is about
+    if (d.total && *d.total > core::limits::oap_inflate_bytes_max)
+      return stop(fail(ec::downstream_5xx, "the node announced an event that is too long"));
+    if (d.total)
+      left_ = *d.total;
+    const auto text = d.bytes.text();
+    partial_.append(text);
+    left_ -= std::min(left_, text.size());
+    if (left_ != 0)
+      return;
+    auto event = core::parse_cbor(
+        {reinterpret_cast<const std::uint8_t*>(partial_.data()), partial_.size()});
+    partial_.clear();
+    if (!event)
+      return stop(fail(ec::downstream_5xx, "an event is not CBOR: " + event.error().message));
+    auto more = sink_(std::move(*event));
+    if (!more)
+      return stop(std::unexpected{more.error()});
+    if (!*more)
+      stop({});
+  }
+
+  void on(oap::stream_error& e) {
+    if (e.corr != corr_ || outcome_)
+      return;
+    if (e.local)
+      outcome_ =
+          fail(ec::degraded, "the connection was lost (" + std::string{to_string(e.why)} + ")");
+    else
+      outcome_ = std::unexpected{error{
+          core::from_oap_reason(static_cast<std::uint16_t>(e.why)).value_or(ec::internal),
+          std::string{e.message.text()}, e.retry_after_ms}};
+  }
+
+  void on(oap::ended& e) {
+    if (e.corr == corr_ && !outcome_)
+      outcome_ = fail(ec::downstream_5xx, "the node answered without events");
+  }
+
+  void on(oap::closed&) {
+    if (!outcome_)
+      outcome_ = fail(ec::degraded, "the node closed the connection");
+  }
+
+  void stop(result<void> how) {
+    outcome_ = std::move(how);
+    link_.session().cancel(corr_);
+  }
+
+  connection& link_;
+  const event_sink& sink_;
+  oap::corr_t corr_ = 0;
+  std::string partial_;   ///< of an event that takes several frames
+  std::size_t left_ = 0;  ///< what is missing of it
+  std::optional<result<void>> outcome_;
+};
+
 result<object_info> object_of(const json& map) {
   object_info info;
   auto text = map.find("cid");
@@ -250,6 +365,11 @@ result<json> client::call(const std::string& operation, const json& args) {
   if (!r)
     return std::unexpected{r.error()};
   return std::move(r->map);
+}
+
+result<void> client::listen(const std::string& operation, const json& args,
+                            const event_sink& sink) {
+  return listening{*impl_->link, sink}.run(impl_->options.token, operation, args);
 }
 
 result<object_info> client::put(const byte_source& source,

@@ -52,6 +52,9 @@ using byte_source = std::function<core::result<core::bytes>()>;
 /// Takes bytes of a download in order. An error stops the download.
 using byte_sink = std::function<core::result<void>(const core::bytes&)>;
 
+/// Takes one event of a stream. False: no more of them. An error stops the stream and is returned.
+using event_sink = std::function<core::result<bool>(core::json)>;
+
 /// A connection to one node. Not thread-safe: one thread, or one client each. After an error that
 /// breaks the connection every call fails with it; connect anew.
 ///
@@ -68,6 +71,11 @@ public:
 
   /// One operation that answers with a map (section 7 of the HTTP surface).
   core::result<core::json> call(const std::string& operation, const core::json& args);
+
+  /// An operation that answers with events (`mb.sub`, `mb.follow`): returns when `sink` wants no
+  /// more, or with the error that ended the stream. A silent node is asked whether it is there.
+  core::result<void> listen(const std::string& operation, const core::json& args,
+                            const event_sink& sink);
 
   /// Uploads an object. With `expected` the node refuses other bytes (digest_mismatch).
   core::result<object_info> put(const byte_source& source,

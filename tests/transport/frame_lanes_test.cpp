@@ -369,6 +369,42 @@ TEST_F(FrameLanes, AResetStreamIsAnErrorWithItsReason) {
   EXPECT_EQ(server.session.open_streams(), 0u);
 }
 
+TEST_F(FrameLanes, AResetInsideAFrameGivesItsCreditBack) {
+  open(false);
+  settle();
+  const auto before = server.carrier.credited;
+  std::string head(38, '\0');
+  oap::store_be(reinterpret_cast<std::uint8_t*>(head.data()), std::uint32_t{60'000});
+  head[11] = 1; // app
+  head[37] = 1; // corr
+  head += std::string(1'000, 'x');
+  server.lanes.on_stream_data(4, view(head), false);
+  EXPECT_EQ(server.lanes.unfinished(), 1u);
+  EXPECT_EQ(server.lanes.unfinished_bytes(), head.size());
+  EXPECT_EQ(server.carrier.credited, before);
+  server.lanes.on_stream_reset(4, 0x1f0);
+  EXPECT_EQ(server.lanes.unfinished_bytes(), 0u);
+  EXPECT_EQ(server.carrier.credited, before + head.size());
+}
+
+TEST_F(FrameLanes, UnfinishedFramesGetCreditWhenTheyHoldTooMuchOfTheWindow) {
+  settle();
+  const auto before = server.carrier.credited;
+  std::size_t came = 0;
+  for (stream_id id = 4; came < 2 * frame_lanes::assembling_max; id += 4) {
+    std::string part(50'000, '\0');
+    auto* head = reinterpret_cast<std::uint8_t*>(part.data());
+    oap::store_be(head, std::uint32_t{60'000});
+    oap::store_be(head + oap::off::app, std::uint16_t{1});
+    oap::store_be(head + oap::off::corr, static_cast<oap::corr_t>(id) / 4);
+    server.lanes.on_stream_data(id, view(part), false);
+    came += part.size();
+  }
+  // All beyond the bound may be sent again at once, so that nobody waits for the other for ever.
+  EXPECT_GE(server.carrier.credited - before + frame_lanes::assembling_max, came);
+  EXPECT_LT(server.carrier.credited - before, came);
+}
+
 TEST_F(FrameLanes, AnErrorOfTheAnswererStopsTheOpener) {
   const auto corr = open(false);
   settle();

@@ -165,7 +165,9 @@ TEST_F(QuicEndpoint, NoNewConnectionsWhileItStops) {
   ASSERT_TRUE(s.open(first));
   s.server->stop_accepting();
   auto& second = s.dial();
-  EXPECT_FALSE(s.run([&] { return second.connection->state() == phase::open; }, 3s));
+  ASSERT_TRUE(s.run([&] { return second.connection->state() == phase::draining; }, 3s));
+  EXPECT_EQ(second.connection->ending().code, 2u)
+    << "CONNECTION_REFUSED, so that it looks elsewhere";
   EXPECT_EQ(first.connection->state(), phase::open);
 }
 

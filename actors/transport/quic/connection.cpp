@@ -41,9 +41,14 @@ connection::impl::~impl() {
 }
 
 ngtcp2_settings connection::impl::settings_of(const connection_settings& s, instant now) {
+  probes.back() = static_cast<std::uint16_t>(std::clamp<std::size_t>(
+    s.payload_max, NGTCP2_MAX_UDP_PAYLOAD_SIZE + 1, NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE));
   ngtcp2_settings out;
   ngtcp2_settings_default(&out);
   out.initial_ts = to_native(now);
+  out.max_tx_udp_payload_size = *std::ranges::max_element(probes);
+  out.pmtud_probes = probes.data();
+  out.pmtud_probeslen = probes.size();
   out.cc_algo = s.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
   out.max_window = s.window_max;
   out.max_stream_window = s.stream_window_max;

@@ -28,6 +28,9 @@ struct connection_settings {
   std::size_t stream_window_max = 4u << 20;
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds handshake_timeout{5'000};
+  /// Bytes of the longest datagram that path MTU discovery tries, 1,200 .. 65,527. The default is
+  /// what fits into a jumbo frame of 9,000 bytes with IPv6.
+  std::size_t payload_max = 8'952;
   std::uint32_t ack_every = 10; ///< packets that wait for one acknowledgement, at most
   bool bbr = true;              ///< false: CUBIC
 };

@@ -8,6 +8,7 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 
+#include <array>
 #include <deque>
 #include <unordered_map>
 #include <vector>
@@ -58,7 +59,7 @@ struct connection::impl {
   void take_turns();
 
   // -- connection.cpp ----------------------------------------------------------------------
-  static ngtcp2_settings settings_of(const connection_settings& s, core::instant now);
+  ngtcp2_settings settings_of(const connection_settings& s, core::instant now);
   static ngtcp2_transport_params params_of(const connection_settings& s, side who);
   ngtcp2_tstamp at(core::instant now);
   void fail(int code);
@@ -75,6 +76,8 @@ struct connection::impl {
   secrets_ptr tokens;
   connection_ending ending;
   ngtcp2_ccerr error{};
+  /// What path MTU discovery tries, in this order: Ethernet, tunnels over it, `payload_max`.
+  std::array<std::uint16_t, 4> probes{1'452, 1'404, 1'344, 0};
   bool close_due = false;             ///< CONNECTION_CLOSE is to be written
   bool farewell_due = false;          ///< ... or repeated
   std::vector<std::uint8_t> farewell; ///< the packet that says it

@@ -90,7 +90,7 @@ void endpoint::look(connection& c) {
 
 void endpoint::on_stranger(const path& from, byte_view datagram, instant now) {
   ngtcp2_pkt_hd head{};
-  if (!accepting_ || ngtcp2_accept(&head, datagram.data(), datagram.size()) != 0) {
+  if (ngtcp2_accept(&head, datagram.data(), datagram.size()) != 0) {
     ++counters_.dropped_junk;
     return;
   }
@@ -98,6 +98,11 @@ void endpoint::on_stranger(const path& from, byte_view datagram, instant now) {
   first.version = head.version;
   first.dcid = of_native(head.dcid);
   first.scid = of_native(head.scid);
+  if (!accepting_) {
+    if (may_answer(now))
+      say_refused(from, first, connection_refused);
+    return;
+  }
   bool bad = false;
   const bool proven = validate(from, {head.token, head.tokenlen}, first, now, bad);
   if (bad) {

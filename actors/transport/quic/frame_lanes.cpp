@@ -251,10 +251,7 @@ core::bytes frame_lanes::take() {
     batch_ = core::slab{}; // an idle connection keeps no buffer
     cut_ = 0;
   }
-  const auto paid = std::min(prepaid_, out.size());
-  prepaid_ -= paid;
-  if (paid < out.size())
-    carrier_->credit(out.size() - paid);
+  repay(out.size());
   return out;
 }
 
@@ -267,14 +264,7 @@ void frame_lanes::on_stream_reset(stream_id id, app_code code) {
   if (i == lanes_.end())
     return;
   auto& l = i->second;
-  if (l.part.filled() != 0) {
-    assembling_ -= l.part.filled();
-    --unfinished_;
-    pay_early(l.part.filled());
-    prepaid_ -= l.part.filled();
-    l.part = core::slab{};
-    l.want = 0;
-  }
+  drop_part(l);
   if (!std::exchange(l.in_over, true) && !l.in_void)
     say_error(id, l, code);
 }
@@ -314,11 +304,28 @@ void frame_lanes::on_stream_closed(stream_id id) {
   auto i = lanes_.find(id);
   if (i == lanes_.end())
     return;
-  if (i->second.part.filled() != 0) {
-    assembling_ -= i->second.part.filled();
-    --unfinished_;
-  }
+  drop_part(i->second);
   lanes_.erase(i);
+}
+
+/// An unfinished frame that will never be complete: its credit goes back.
+void frame_lanes::drop_part(lane& l) {
+  const auto n = l.part.filled();
+  if (n == 0)
+    return;
+  assembling_ -= n;
+  --unfinished_;
+  repay(n);
+  l.part = core::slab{};
+  l.want = 0;
+}
+
+/// `n` bytes are no longer ours: the peer may send as many, unless it was told so already.
+void frame_lanes::repay(std::size_t n) {
+  const auto paid = std::min(prepaid_, n);
+  prepaid_ -= paid;
+  if (paid < n)
+    carrier_->credit(n - paid);
 }
 
 void frame_lanes::detach() noexcept {

@@ -100,6 +100,8 @@ private:
   void cut_batch();
   void say_error(stream_id id, lane& l, app_code code);
   void pay_early(std::size_t n);
+  void repay(std::size_t n);
+  void drop_part(lane& l);
   void end_with(oap::reason why) noexcept;
 
   bool ends_direction(const std::uint8_t* frame);

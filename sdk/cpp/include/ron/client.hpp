@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/ids.hpp"
 #include "core/json_fwd.hpp"
+#include "ron/wire.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -12,7 +13,8 @@
 #include <optional>
 #include <string>
 
-/// The C++ client of a RON node: OAP/1 over TLS 1.3, blocking, one request at a time.
+/// The C++ client of a RON node: OAP/1 over TLS 1.3 or another wire, blocking, one request at a
+/// time.
 namespace ron::sdk {
 
 using std::chrono::milliseconds;
@@ -24,9 +26,10 @@ struct client_options {
   std::string pin;                   ///< hex SHA-256 of the node's certificate (DER)
   std::string ca_file;               ///< PEM roots; the host name is verified too
   std::string token;                 ///< binary capability; empty = anonymous
-  milliseconds connect_timeout{2'000}; ///< TCP, TLS and HELLO together
+  milliseconds connect_timeout{2'000}; ///< with handshakes and HELLO
   milliseconds overall_timeout{5'000}; ///< of a call without object bytes
   milliseconds idle_timeout{5'000};    ///< without any progress while bytes move
+  dialer dial;                         ///< null: TLS 1.3 over TCP
 };
 
 /// An inclusive range of bytes: `[first, last]`, or to the end without `last`.

@@ -26,7 +26,7 @@ using core::instant;
 constexpr std::string_view usage =
   "usage: quic_echo_client --target HOST:PORT (--pin SHA256 | --ca FILE) [--mode MODE]\n"
   "         [--conns 1] [--streams 1] [--payload 1024] [--seconds 1] [--warmup-ms 200]\n"
-  "         [--congestion bbr|cubic]\n"
+  "         [--congestion bbr|cubic] [--datagram 8952]\n"
   "Modes: echo     one DATA up, the same down, on --streams open streams of each connection\n"
   "       request  a stream for each request; the answer has --payload bytes (`source`)\n"
   "       idle     --conns connections say HELLO, then are silent for --seconds\n"
@@ -232,6 +232,7 @@ private:
       flags_.refuse(context.error().message);
     quic::connection_settings settings;
     settings.bbr = flags_.text("congestion") == "bbr";
+    settings.payload_max = flags_.number("datagram", 1'201, 65'527);
     const auto [host, port] = flags_.address("target");
     const auto conns = flags_.number("conns", 1, 100'000);
     for (std::size_t i = 0; i < conns; ++i) {
@@ -334,7 +335,8 @@ int main(int argc, char** argv) {
                        {"payload", "1024"},
                        {"seconds", "1"},
                        {"warmup-ms", "200"},
-                       {"congestion", "bbr"}},
+                       {"congestion", "bbr"},
+                       {"datagram", "8952"}},
                       usage};
   return run{f}.execute();
 }

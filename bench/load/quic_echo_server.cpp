@@ -23,7 +23,7 @@ namespace quic = transport::quic;
 
 constexpr std::string_view usage =
   "usage: quic_echo_server [--listen 127.0.0.1:0] [--shards 1] [--cert FILE --key FILE]\n"
-  "                        [--streams 65536] [--congestion bbr|cubic]\n"
+  "                        [--streams 65536] [--congestion bbr|cubic] [--datagram 8952]\n"
   "Serves OAP/1 over QUIC until SIGTERM. The first line on stdout says where and with which\n"
   "certificate, the last one how much processor time it took.\n"
   "  quic_echo_server --listen 127.0.0.1:8443 &\n"
@@ -115,7 +115,8 @@ int main(int argc, char** argv) {
                        {"cert", ""},
                        {"key", ""},
                        {"streams", "65536"},
-                       {"congestion", "bbr"}},
+                       {"congestion", "bbr"},
+                       {"datagram", "8952"}},
                       usage};
   const auto where = f.address("listen");
   const auto identity = identity_of(f);
@@ -147,6 +148,7 @@ int main(int argc, char** argv) {
   auto parts = std::make_shared<quic::hub_parts>();
   parts->connections.streams_max = settings.session.max_streams;
   parts->connections.bbr = f.text("congestion") == "bbr";
+  parts->connections.payload_max = f.number("datagram", 1'201, 65'527);
   parts->limits.retry_from = 100'000; // a load generator's connections come all at once
   parts->limits.unfinished_max = 100'000;
   parts->frame_max = settings.session.max_frame;

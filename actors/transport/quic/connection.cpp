@@ -41,12 +41,15 @@ connection::impl::~impl() {
 }
 
 ngtcp2_settings connection::impl::settings_of(const connection_settings& s, instant now) {
-  probes.back() = static_cast<std::uint16_t>(std::clamp<std::size_t>(
-    s.payload_max, NGTCP2_MAX_UDP_PAYLOAD_SIZE + 1, NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE));
+  const auto longest = static_cast<std::uint16_t>(std::clamp<std::size_t>(
+      s.payload_max, NGTCP2_MAX_UDP_PAYLOAD_SIZE + 1, NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE));
+  probes.back() = longest;
+  for (auto& size : probes)
+    size = std::min(size, longest);
   ngtcp2_settings out;
   ngtcp2_settings_default(&out);
   out.initial_ts = to_native(now);
-  out.max_tx_udp_payload_size = *std::ranges::max_element(probes);
+  out.max_tx_udp_payload_size = longest;
   out.pmtud_probes = probes.data();
   out.pmtud_probeslen = probes.size();
   out.cc_algo = s.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;

@@ -177,7 +177,6 @@ constexpr key_info keys[] = {
    .rule = {kind::listener},
    .micro = "",
    .derived = "oap.tls-address, over UDP",
-   .acts = false,
    .help = "OAP/1 over QUIC listener.",
    .example = "off",
    .bind = at<&nc::oap, &oap_section::quic_address>},

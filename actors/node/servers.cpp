@@ -6,7 +6,7 @@
 #include "core/log.hpp"
 #include "core/memory.hpp"
 #include "node/oap_watch.hpp"
-#include "transport/oap_service.hpp"
+#include "node/quic_server.hpp"
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
 
@@ -156,6 +156,8 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
   s.inflate.ratio_max = c.inflate.ratio_max;
   s.inflate.bytes_max = c.inflate.bytes_max;
   s.session.transports = {"tcp+tls"};
+  if (c.oap.quic_address)
+    s.session.transports.emplace_back("quic");
   s.line.handshake_timeout = c.transport.handshake_timeout;
   s.line.read_timeout = c.transport.read_timeout;
   s.line.write_timeout = c.transport.write_timeout;
@@ -256,8 +258,8 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
 }
 
 started<void> servers::open_oap() {
-  const auto& where = parts_.config->oap.tls_address;
-  if (!where)
+  const auto& c = parts_.config->oap;
+  if (!c.tls_address && !c.quic_address)
     return {};
   auto rows = parts_.public_rows;
   for (auto& row : transport::wire_operations())
@@ -265,13 +267,41 @@ started<void> servers::open_oap() {
   auto service = std::make_shared<transport::oap_service>(
     transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
     oap_settings_of(*parts_.config));
+  if (auto ok = open_oap_tls(service); !ok)
+    return ok;
+  if (auto ok = open_oap_quic(service); !ok)
+    return ok;
+  oap_watch_ = std::make_unique<oap_watch>(
+    service, health_limits_of(parts_.config->oap), *parts_.metrics);
+  return {};
+}
+
+started<void> servers::open_oap_tls(transport::oap_service_ptr service) {
+  const auto& where = parts_.config->oap.tls_address;
+  if (!where)
+    return {};
   if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
-                       oap_factory(service, tls(tls_use::oap)));
+                       oap_factory(std::move(service), tls(tls_use::oap)));
       !ok)
     return ok;
   oap_tls_ = public_listeners_.back().address.to_string();
-  oap_watch_ = std::make_unique<oap_watch>(
-    service, health_limits_of(parts_.config->oap), *parts_.metrics);
+  return {};
+}
+
+started<void> servers::open_oap_quic(transport::oap_service_ptr service) {
+  const auto& where = parts_.config->oap.quic_address;
+  if (!where)
+    return {};
+  std::vector<core::crypto::tls_context> contexts;
+  for (std::size_t i = 0; i < parts_.on->size(); ++i)
+    contexts.push_back(tls_->context(tls_use::oap, i));
+  auto opened = start_quic_server(parts_, *where, std::move(contexts), std::move(service), budget_,
+                                  socket_metrics_);
+  if (!opened)
+    return cannot_start(exit_code_of(opened.error().code),
+                        "oap.quic-address: " + opened.error().message);
+  quic_ = std::move(*opened);
+  oap_quic_ = quic_->address.to_string();
   return {};
 }
 
@@ -298,6 +328,8 @@ started<void> servers::open_admin() {
 void servers::stop_accepting() {
   for (const auto& l : public_listeners_)
     l.stop();
+  if (quic_)
+    quic_->stop(*parts_.on);
 }
 
 void servers::stop_admin() {
@@ -339,6 +371,7 @@ core::json servers::endpoints() const {
   return {{"http", shown(http_)},
           {"https", shown(https_)},
           {"oap_tls", shown(oap_tls_)},
+          {"oap_quic", shown(oap_quic_)},
           {"admin", shown(admin_)}};
 }
 

@@ -12,7 +12,9 @@
 #include "transport/handshake_line.hpp"
 #include "transport/http/http_service.hpp"
 #include "transport/listener.hpp"
+#include "transport/oap_service.hpp"
 #include "transport/operation.hpp"
+#include "transport/quic/quic_listener.hpp"
 
 #include <memory>
 #include <string>
@@ -60,7 +62,7 @@ public:
   /// Ends what is left.
   void cut();
 
-  /// `{"http","https","oap_tls","admin"}` with the real ports; what is off is null.
+  /// `{"http","https","oap_tls","oap_quic","admin"}` with the real ports; what is off is null.
   core::json endpoints() const;
   std::uint16_t admin_port() const noexcept { return admin_port_; }
   /// Of the certificate that is shown now. Any thread.
@@ -80,6 +82,8 @@ private:
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
   started<void> open_oap();
+  started<void> open_oap_tls(transport::oap_service_ptr service);
+  started<void> open_oap_quic(transport::oap_service_ptr service);
   started<void> open_admin();
   started<void> listen(const core::config::host_port& where, transport::entrance label,
                        const char* key, const transport::connection_factory& make);
@@ -97,7 +101,8 @@ private:
   http::http_service_ptr admin_http_;
   std::vector<transport::listeners> public_listeners_;
   std::optional<transport::listeners> admin_listeners_;
-  std::string http_, https_, oap_tls_, admin_;
+  std::optional<transport::quic::quic_listeners> quic_;
+  std::string http_, https_, oap_tls_, oap_quic_, admin_;
   std::uint16_t admin_port_ = 0;
 };
 

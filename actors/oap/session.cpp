@@ -342,7 +342,7 @@ const oap::counters& session::counters() const noexcept {
 std::size_t session::memory_bytes() const noexcept {
   return sizeof(impl) + impl_->tail.size() + impl_->joined.capacity() + impl_->out.memory_bytes()
          + impl_->streams.memory_bytes() + impl_->errs.memory_bytes()
-         + impl_->peer_errs.memory_bytes()
+         + impl_->peer_errs.memory_bytes() + impl_->unopened.memory_bytes()
          + impl_->evs.capacity() * sizeof(event);
 }
 

@@ -37,6 +37,10 @@ struct session_settings {
   /// Small frames are gathered into buffers of up to this size; 4 KiB or more.
   std::size_t write_coalesce = core::limits::write_coalesce_bytes;
   bool alpn = true;                 ///< `oap/1` was negotiated below: x1 holds from the first byte
+  /// Every stream has an ordered byte stream of its own (QUIC): `on_bytes` gets whole frames, in
+  /// order within a stream only. STARTs come in any order, an ACK may overtake one, and frames of
+  /// one stream the END of another, so that only their streams' windows bound DATA.
+  bool independent_streams = false;
   std::string ua = "ron";
   /// With "zstd" the owner promises to inflate what comes with `data::raw_len`.
   std::vector<std::string> features{"x1"};
@@ -188,7 +192,8 @@ public:
 
   /// No more streams: later STARTs are refused, open ones finish, then `finished`.
   void drain(std::uint32_t retry_after_ms = 0);
-  /// Ends the connection with one ERROR (status by the reason) and all streams with it.
+  /// Ends the connection with one ERROR (status by the reason) and all streams with it. A breach
+  /// that only the owner can see is counted like one that was found here.
   void close_with(reason why, std::string_view message = {}, std::uint32_t retry_after_ms = 0);
 
   oap::role role() const noexcept;

@@ -4,6 +4,7 @@
 #include "oap/session.hpp"
 #include "oap/start_rate.hpp"
 #include "oap/stream.hpp"
+#include "oap/unopened.hpp"
 #include "oap/writer.hpp"
 
 #include <string>
@@ -44,6 +45,12 @@ struct session::impl {
   void on_stream_error(const frame_view& f, const core::bytes& from);
   void on_connection_error(const frame_view& f, const core::bytes& from);
   void on_drain(const error_fields& e);
+  /// True if no START of `corr` has come.
+  bool never_opened(corr_t corr) const {
+    return corr > last_corr || unopened.contains(corr);
+  }
+  /// Credit that an ACK gives.
+  void take_ack(stream& s, std::uint64_t up_to, std::uint32_t window);
   /// DATA, END or ERROR on a stream that is over.
   void on_late(const frame_view& f, bool empty_end);
   /// A rejected frame names a stream that is not open.
@@ -132,6 +139,7 @@ struct session::impl {
   errored_table peer_errs;  ///< ended by one of the peer
   corr_t last_corr = 0;     ///< highest opened or refused
   corr_t last_accepted = 0;
+  unopened_corrs unopened;  ///< empty unless streams are independent
   start_rate starts;
   inflight_share tx_share;  ///< ours, not acknowledged
   inflight_share rx_share;  ///< the peer's, not acknowledged by us

@@ -213,12 +213,17 @@ void session::impl::on_hello(const frame_view& f) {
 // -- START ---------------------------------------------------------------------------
 
 void session::impl::on_start(const frame_view& f, const core::bytes& from) {
-  if (f.corr() <= last_corr) {
+  if (f.corr() <= last_corr && !unopened.take(f.corr())) {
     if (auto* s = streams.find(f.corr()))
       return reject_stream(*s, reason::state_stream);
     return reject_closed(f, reason::state_stream);
   }
-  last_corr = f.corr();
+  if (f.corr() > last_corr) {
+    const std::size_t gaps_max = std::size_t{2} * lim.max_streams;
+    if (settings.independent_streams && !unopened.skip_to(last_corr, f.corr(), gaps_max))
+      return reject_connection(reason::state_conn);
+    last_corr = f.corr();
+  }
   auto s = read_start(f);
   if (!lim.x1 && !f.has(flag::end))
     return reject_closed(f, reason::state_stream);
@@ -259,7 +264,7 @@ void session::impl::accept(const frame_view& f, const start_fields& s, const cor
   open_list.push_back(st);
   committed += st.rx.committed();
   rx_halves += st.rx_open ? 1 : 0;
-  last_accepted = f.corr();
+  last_accepted = std::max(last_accepted, f.corr());
   ++cnt.streams;
   if (f.has(flag::ack_req) && st.ext)
     due.push_back(st);
@@ -273,6 +278,8 @@ void session::impl::accept(const frame_view& f, const start_fields& s, const cor
                        .name = part(from, s.name),
                        .cap = part(from, f.cap()),
                        .args = part(from, s.args)});
+  for (early_ack a; streams.find(f.corr()) && unopened.take_ack(f.corr(), a);)
+    take_ack(*streams.find(f.corr()), a.up_to, a.window);
 }
 
 // -- DATA and END --------------------------------------------------------------------
@@ -283,7 +290,7 @@ void session::impl::on_data(const frame_view& f, const core::bytes& from) {
   bool empty_end = end && d.bytes.empty();
   auto* s = streams.find(f.corr());
   if (!s)
-    return f.corr() > last_corr ? reject_connection(reason::state_conn) : on_late(f, empty_end);
+    return never_opened(f.corr()) ? reject_connection(reason::state_conn) : on_late(f, empty_end);
   // Without x1 an answer is one frame.
   if (!s->rx_open || !s->owns(f) || (!s->ext && !end))
     return reject_stream(*s, reason::state_stream);
@@ -291,7 +298,7 @@ void session::impl::on_data(const frame_view& f, const core::bytes& from) {
     auto why = empty_end ? s->rx.on_empty_end(d.seq) : s->rx.on_data(d.seq);
     if (why != reason::none)
       return reject_stream(*s, why);
-    if (!empty_end && !rx_share.take())
+    if (!empty_end && !rx_share.take() && !settings.independent_streams)
       return reject_connection(reason::inflight);
   }
   auto why = s->rx_obj.on_frame(!d.bytes.empty(), f.has(flag::event), d.obj);
@@ -346,7 +353,7 @@ void session::impl::on_late(const frame_view& f, bool empty_end) {
 }
 
 void session::impl::reject_closed(const frame_view& f, reason why) {
-  if (f.corr() > last_corr) // there is no stream to answer on
+  if (never_opened(f.corr())) // there is no stream to answer on
     return reject_connection(why);
   count(why, f.corr());
   if (errs.find(f.corr()) || peer_errs.find(f.corr()))
@@ -359,25 +366,31 @@ void session::impl::reject_closed(const frame_view& f, reason why) {
 
 void session::impl::on_ack(const frame_view& f) {
   auto* s = streams.find(f.corr());
+  const auto a = read_ack(f);
   if (!s) {
-    if (f.corr() > last_corr)
+    if (!never_opened(f.corr()))
+      return;
+    const bool may_overtake = settings.independent_streams && role == role::acceptor;
+    if (!may_overtake || !unopened.keep({f.corr(), a.up_to, a.window}))
       reject_connection(reason::ack_unopened);
     return;
   }
-  if (!s->ext)
-    return;
-  auto a = read_ack(f);
+  if (s->ext)
+    take_ack(*s, a.up_to, a.window);
+}
+
+void session::impl::take_ack(stream& s, std::uint64_t up_to, std::uint32_t window) {
   std::uint32_t freed = 0;
-  if (auto why = s->tx.on_ack(a.up_to, a.window, freed); why != reason::none)
-    return reject_stream(*s, why);
+  if (auto why = s.tx.on_ack(up_to, window, freed); why != reason::none)
+    return reject_stream(s, why);
   tx_share.give_back(freed);
-  wake(*s);
+  wake(s);
 }
 
 void session::impl::on_stream_error(const frame_view& f, const core::bytes& from) {
   auto* s = streams.find(f.corr());
   if (!s) {
-    if (f.corr() > last_corr)
+    if (never_opened(f.corr()))
       return reject_connection(reason::state_conn);
     auto* e = errs.find(f.corr());
     if (e && !std::exchange(e->error_left, false))

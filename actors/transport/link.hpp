@@ -2,6 +2,7 @@
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "oap/reject.hpp"
 
 #include <caf/actor_control_block.hpp>
 
@@ -23,6 +24,8 @@ struct link_info {
   std::string tls_group{};
   bool tls_resumed = false;
   std::string peer_cert_sha256{}; ///< hex; empty: the peer showed no certificate
+  /// QUIC: what is read are whole frames of many streams, in order within a stream only.
+  bool independent_streams = false;
 };
 
 /// What a link tells its owner. Every call is made as the owner (between two of its messages), on
@@ -39,6 +42,17 @@ public:
   virtual void link_read_end(bool clean) = 0;
   /// The backlog that a `write` or `shutdown_write` left behind is with the kernel now.
   virtual void link_written() = 0;
+  /// In place of an answer to `read`: the peer put frames where they do not belong. Only a link
+  /// with independent streams says so; the connection is to be ended with this reason.
+  virtual void link_breach(oap::reason) {
+    // nop
+  }
+  /// While a `read` is outstanding: part of a frame came that is kept where the session does not
+  /// see it (`unfinished_bytes`). Only a link with independent streams says so, when the first one
+  /// begins.
+  virtual void link_partial() {
+    // nop
+  }
   /// The link is broken (reset, handshake or record failure) and closed. Once.
   virtual void link_failed(const core::error& why) = 0;
 
@@ -122,6 +136,9 @@ public:
     if (auto f = std::exchange(when_settled_, {}))
       f();
   }
+
+  /// Bytes of frames that are not complete and that the link itself keeps.
+  virtual std::size_t unfinished_bytes() const noexcept { return 0; }
 
   /// Bytes received and sent, as they go over the wire.
   virtual std::uint64_t bytes_in() const noexcept = 0;

@@ -58,6 +58,7 @@ void oap_connection::link_opened(const link_info& info) {
   info_ = info;
   auto settings = service_->settings().session;
   settings.alpn = info.alpn == "oap/1";
+  settings.independent_streams = info.independent_streams;
   session_.emplace(oap::role::acceptor, std::move(settings));
   line_.opened();
   pump();
@@ -89,6 +90,18 @@ void oap_connection::link_read_end(bool clean) {
 void oap_connection::link_written() {
   if (!ended_)
     pump();
+}
+
+void oap_connection::link_breach(oap::reason why) {
+  reading_ = false;
+  if (line_.lingering())
+    return settle();
+  session_->close_with(why, oap::to_string(why));
+  pump();
+}
+
+void oap_connection::link_partial() {
+  settle(); // the clock of the frame begins
 }
 
 void oap_connection::link_failed(const core::error& why) {
@@ -303,7 +316,7 @@ void oap_connection::settle() {
     if (session_->hello_received())
       link_->settled();
     line_.look({.hello = session_->hello_received(),
-                .partial = session_->partial_bytes(),
+                .partial = session_->partial_bytes() + link_->unfinished_bytes(),
                 .frames = frames_in(),
                 .streams = session_->open_streams(),
                 .reading = reading_},

@@ -48,6 +48,8 @@ public:
   void link_read(core::bytes slice) override;
   void link_read_end(bool clean) override;
   void link_written() override;
+  void link_breach(oap::reason why) override;
+  void link_partial() override;
   void link_failed(const core::error& why) override;
 
 private:

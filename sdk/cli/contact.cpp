@@ -2,6 +2,7 @@
 
 #include "core/base64.hpp"
 #include "core/json.hpp"
+#include "quic_wire.hpp"
 
 #include <netdb.h>
 #include <poll.h>
@@ -28,6 +29,7 @@ namespace {
 constexpr option_spec common[] = {
     {"--node", "HOST:PORT", "the node's OAP address (RONCTL_NODE, default 127.0.0.1:9443)"},
     {"--admin", "HOST:PORT", "its admin address (RONCTL_ADMIN, default 127.0.0.1:9600)"},
+    {"--quic", "", "speak QUIC instead of TLS over TCP (the same port, UDP)"},
     {"--pin", "SHA256", "trust the node whose certificate has this digest"},
     {"--ca", "FILE", "trust nodes with a certificate under these roots"},
     {"--cert", "FILE", "a certificate of your own, for a node that asks for one; with --key"},
@@ -139,6 +141,7 @@ result<target> target_of(const arguments& args) {
     return std::unexpected{ok.error()};
   if (auto ok = take("--admin", "RONCTL_ADMIN", t.admin); !ok)
     return std::unexpected{ok.error()};
+  t.quic = args.has("--quic");
   t.pin = args.get("--pin");
   t.ca_file = args.get("--ca");
   if (!t.pin.empty() && !t.ca_file.empty())
@@ -202,6 +205,8 @@ result<sdk::client> connect(const target& t) {
   o.pq = t.pq;
   o.token = t.token;
   o.overall_timeout = o.idle_timeout = t.timeout;
+  if (t.quic)
+    o.dial = dial_quic;
   if (o.pin.empty() && o.ca_file.empty()) {
     if (!t.node.is_loopback())
       return fail(ec::bad_request,

@@ -14,6 +14,7 @@ namespace ron::cli {
 struct target {
   address node{"127.0.0.1", 9443};
   address admin{"127.0.0.1", 9600};
+  bool quic = false;      ///< not TLS over TCP
   std::string pin;
   std::string ca_file;
   std::string cert_file;

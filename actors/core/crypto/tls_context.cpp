@@ -93,7 +93,7 @@ int verify_pin(X509_STORE_CTX* store, void* arg) {
 
 // The newest ticket of a client lands in the slot that its session hung on the SSL object.
 int keep_ticket(SSL* ssl, SSL_SESSION* ticket) {
-  auto* slot = static_cast<ssl_session_ptr*>(SSL_get_app_data(ssl));
+  auto* slot = static_cast<ssl_session_ptr*>(SSL_get_ex_data(ssl, ticket_slot_index()));
   if (!slot)
     return 0;
   slot->reset(ticket);
@@ -220,6 +220,11 @@ result<tls_context> tls_context::make_client(const tls_client_options& options) 
     if (auto ok = use_identity(ctx, *options.certificate); !ok)
       return std::unexpected{ok.error()};
   return tls_context{std::move(self)};
+}
+
+int ticket_slot_index() noexcept {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
 }
 
 bool tls_context::is_server() const noexcept {

@@ -57,4 +57,8 @@ private:
   std::shared_ptr<impl> impl_;
 };
 
+/// Where an SSL object keeps the slot (`ssl_session_ptr*`) for the newest ticket of a client; null
+/// keeps none. Not its app data: QUIC needs that.
+int ticket_slot_index() noexcept;
+
 } // namespace ron::core::crypto

@@ -89,7 +89,7 @@ result<void> tls_session::impl::set_up() {
 result<void> tls_session::impl::set_peer(const std::string& name,
                                          const std::optional<tls_ticket>& resume) {
   server_name = name;
-  SSL_set_app_data(ssl.get(), &ticket);
+  SSL_set_ex_data(ssl.get(), ticket_slot_index(), &ticket);
   if (!is_address(name) && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)
     return openssl_fail(ec::bad_request, "server name");
   if (!context.pinned()) {

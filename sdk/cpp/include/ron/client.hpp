@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/ids.hpp"
 #include "core/json_fwd.hpp"
+#include "ron/wire.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -13,7 +14,8 @@
 #include <optional>
 #include <string>
 
-/// The C++ client of a RON node: OAP/1 over TLS 1.3, blocking, one request at a time.
+/// The C++ client of a RON node: OAP/1 over TLS 1.3 or another wire, blocking, one request at a
+/// time.
 namespace ron::sdk {
 
 using std::chrono::milliseconds;
@@ -29,9 +31,10 @@ struct client_options {
   /// Post-quantum key exchange X25519MLKEM768: off, preferred, or no connection without it.
   core::config::pq_mode pq = core::config::pq_mode::off;
   std::string token;                 ///< binary capability; empty = anonymous
-  milliseconds connect_timeout{2'000}; ///< TCP, TLS and HELLO together
+  milliseconds connect_timeout{2'000}; ///< with handshakes and HELLO
   milliseconds overall_timeout{5'000}; ///< of a call without object bytes
   milliseconds idle_timeout{5'000};    ///< without any progress while bytes move
+  dialer dial;                         ///< null: TLS 1.3 over TCP
 };
 
 /// An inclusive range of bytes: `[first, last]`, or to the end without `last`.

@@ -1,0 +1,374 @@
+#include "transport/quic/connection.hpp"
+
+#include "core/ids.hpp"
+#include "transport/quic/connection_impl.hpp"
+
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace ron::transport::quic {
+
+using core::instant;
+using core::result;
+
+namespace {
+
+constexpr std::size_t client_dcid_bytes = 16;
+constexpr std::uint64_t id_limit = 4; ///< of the peer's ids that we keep for migration
+
+core::instant instant_of(ngtcp2_tstamp t) noexcept {
+  return instant{std::chrono::nanoseconds{static_cast<std::int64_t>(t)}};
+}
+
+} // namespace
+
+// -- birth and death -----------------------------------------------------------------
+
+connection::impl::impl(connection& o, id_source& source, const path& w, instant now)
+    : owner(o), ids(source), where(w), last_time(to_native(now)) {
+  ngtcp2_ccerr_default(&error);
+}
+
+connection::impl::~impl() {
+  if (ssl)
+    SSL_set_app_data(ssl.get(), nullptr); // OpenSSL may call back while it is freed
+  conn.reset();
+  for (const auto& id : own_ids)
+    ids.retire_id(id);
+}
+
+ngtcp2_settings connection::impl::settings_of(const connection_settings& s, instant now) {
+  const auto longest = static_cast<std::uint16_t>(std::clamp<std::size_t>(
+      s.payload_max, NGTCP2_MAX_UDP_PAYLOAD_SIZE + 1, NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE));
+  probes.back() = longest;
+  for (auto& size : probes)
+    size = std::min(size, longest);
+  ngtcp2_settings out;
+  ngtcp2_settings_default(&out);
+  out.initial_ts = to_native(now);
+  out.max_tx_udp_payload_size = longest;
+  out.pmtud_probes = probes.data();
+  out.pmtud_probeslen = probes.size();
+  out.cc_algo = s.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
+  out.max_window = s.window_max;
+  out.max_stream_window = s.stream_window_max;
+  out.ack_thresh = s.ack_every;
+  out.handshake_timeout = to_native(s.handshake_timeout);
+  return out;
+}
+
+ngtcp2_transport_params connection::impl::params_of(const connection_settings& s, side who) {
+  ngtcp2_transport_params out;
+  ngtcp2_transport_params_default(&out);
+  out.initial_max_data = s.window;
+  out.initial_max_stream_data_bidi_local = s.stream_window;
+  out.initial_max_stream_data_bidi_remote = s.stream_window;
+  out.initial_max_streams_bidi = who == side::server ? std::uint64_t{s.streams_max} + 1 : 0;
+  out.max_idle_timeout = to_native(s.idle_timeout);
+  out.active_connection_id_limit = id_limit;
+  return out;
+}
+
+connection::connection() = default;
+connection::~connection() = default;
+
+result<std::unique_ptr<connection>> connection::start(std::unique_ptr<connection> c,
+                                                      const core::crypto::tls_context& tls,
+                                                      const std::string& server_name, int made) {
+  if (made != 0)
+    return core::fail(core::ec::internal, std::string{"QUIC: "} + ngtcp2_strerror(made));
+  if (auto ok = c->impl_->start_tls(tls, server_name); !ok)
+    return std::unexpected{ok.error()};
+  return c;
+}
+
+result<std::unique_ptr<connection>> connection::connect(const connection_settings& settings,
+                                                        const core::crypto::tls_context& tls,
+                                                        const std::string& server_name,
+                                                        const path& where, id_source& ids,
+                                                        instant now) {
+  std::unique_ptr<connection> c{new connection};
+  c->impl_ = std::make_unique<impl>(*c, ids, where, now);
+  auto& me = *c->impl_;
+  me.who = side::client;
+  const auto native = me.settings_of(settings, now);
+  const auto params = impl::params_of(settings, side::client);
+  const auto callbacks = impl::callbacks(side::client);
+  ngtcp2_cid dcid{};
+  dcid.datalen = client_dcid_bytes;
+  core::random_bytes({dcid.data, dcid.datalen});
+  reset_token unused{};
+  me.own_ids.push_back(ids.make_id(*c, unused));
+  const auto scid = to_native(me.own_ids.back());
+  const auto p = to_native(where);
+  ngtcp2_conn* made = nullptr;
+  const int rc = ngtcp2_conn_client_new(&made, &dcid, &scid, &p, NGTCP2_PROTO_VER_V1, &callbacks,
+                                        &native, &params, nullptr, &me);
+  me.conn.reset(made);
+  return start(std::move(c), tls, server_name, rc);
+}
+
+result<std::unique_ptr<connection>> connection::accept(const connection_settings& settings,
+                                                       const core::crypto::tls_context& tls,
+                                                       const first_packet& first, const path& where,
+                                                       id_source& ids, secrets_ptr keys,
+                                                       instant now) {
+  std::unique_ptr<connection> c{new connection};
+  c->impl_ = std::make_unique<impl>(*c, ids, where, now);
+  auto& me = *c->impl_;
+  me.tokens = std::move(keys);
+  auto native = me.settings_of(settings, now);
+  native.token = first.token.data();
+  native.tokenlen = first.token.size();
+  native.token_type = first.retried ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+  auto params = impl::params_of(settings, side::server);
+  params.original_dcid = to_native(first.retried ? *first.retried : first.dcid);
+  params.original_dcid_present = 1;
+  if (first.retried) {
+    params.retry_scid = to_native(first.dcid);
+    params.retry_scid_present = 1;
+  }
+  reset_token token{};
+  me.own_ids.push_back(ids.make_id(*c, token));
+  params.stateless_reset_token_present = 1;
+  std::memcpy(params.stateless_reset_token, token.data(), token.size());
+  const auto callbacks = impl::callbacks(side::server);
+  const auto scid = to_native(me.own_ids.back());
+  const auto dcid = to_native(first.scid);
+  const auto p = to_native(where);
+  ngtcp2_conn* made = nullptr;
+  const int rc = ngtcp2_conn_server_new(&made, &dcid, &scid, &p, first.version, &callbacks, &native,
+                                        &params, nullptr, &me);
+  me.conn.reset(made);
+  return start(std::move(c), tls, {}, rc);
+}
+
+void connection::set_events(stream_events& to) noexcept {
+  impl_->events = &to;
+}
+
+// -- in --------------------------------------------------------------------------------
+
+ngtcp2_tstamp connection::impl::at(instant now) {
+  last_time = std::max(last_time, to_native(now));
+  return last_time;
+}
+
+void connection::on_datagram(const path& from, core::byte_view datagram, instant now) {
+  auto& me = *impl_;
+  if (datagram.empty())
+    return;
+  me.bytes_in += datagram.size();
+  if (me.state == phase::closing && !me.close_due) {
+    // The 1st, 2nd, 4th, ... is answered (RFC 9000, 10.2.1).
+    ++me.late;
+    me.farewell_due = (me.late & (me.late - 1)) == 0;
+    return;
+  }
+  if (me.state == phase::draining || me.state == phase::over || me.close_due)
+    return;
+  const auto p = to_native(from);
+  const ngtcp2_pkt_info info{};
+  const int rc =
+    ngtcp2_conn_read_pkt(me.conn.get(), &p, &info, datagram.data(), datagram.size(), me.at(now));
+  switch (rc) {
+  case 0:
+    return;
+  case NGTCP2_ERR_DRAINING:
+    return me.begin_draining(now);
+  case NGTCP2_ERR_RETRY: // the endpoint asks for addresses itself, before there is a connection
+  case NGTCP2_ERR_DROP_CONN:
+    return me.end_silently("dropped");
+  default:
+    return me.fail(rc);
+  }
+}
+
+void connection::on_timer(instant now) {
+  auto& me = *impl_;
+  if (me.state == phase::over || me.close_due)
+    return;
+  if (me.state == phase::closing || me.state == phase::draining) {
+    if (now >= me.over_at)
+      me.state = phase::over;
+    return;
+  }
+  const auto t = me.at(now);
+  if (ngtcp2_conn_get_expiry(me.conn.get()) > t)
+    return;
+  const int rc = ngtcp2_conn_handle_expiry(me.conn.get(), t);
+  if (rc == NGTCP2_ERR_IDLE_CLOSE)
+    me.end_silently("idle for too long");
+  else if (rc == NGTCP2_ERR_HANDSHAKE_TIMEOUT)
+    me.end_silently("the handshake took too long");
+  else if (rc != 0)
+    me.fail(rc);
+}
+
+std::optional<instant> connection::wake_at() const {
+  const auto& me = *impl_;
+  if (me.state == phase::over)
+    return std::nullopt;
+  if (me.close_due)
+    return instant{};
+  if (me.state == phase::closing || me.state == phase::draining)
+    return me.over_at;
+  const auto t = ngtcp2_conn_get_expiry(me.conn.get());
+  if (t == UINT64_MAX)
+    return std::nullopt;
+  return instant_of(t);
+}
+
+/// The connection is broken: CONNECTION_CLOSE says so to the peer.
+void connection::impl::fail(int code) {
+  if (close_due || state == phase::closing)
+    return;
+  const auto alert = ngtcp2_conn_get_tls_alert(conn.get());
+  if (alert != 0 || code == NGTCP2_ERR_CRYPTO) {
+    ngtcp2_ccerr_set_tls_alert(&error, alert, nullptr, 0);
+    ending.text = tls_failure();
+  } else {
+    ngtcp2_ccerr_set_liberr(&error, code, nullptr, 0);
+    ending.text = ngtcp2_strerror(code);
+  }
+  ending.code = error.error_code;
+  close_due = true;
+}
+
+void connection::impl::end_silently(std::string text) {
+  ending.silent = true;
+  ending.text = std::move(text);
+  state = phase::over;
+}
+
+void connection::impl::begin_draining(instant now) {
+  const auto* said = ngtcp2_conn_get_ccerr(conn.get());
+  ending.by_peer = true;
+  ending.application = said->type == NGTCP2_CCERR_TYPE_APPLICATION;
+  ending.code = said->error_code;
+  ending.text = ending.silent        ? "the peer does not know this connection"
+                : ending.application ? "closed by the peer"
+                                     : "refused by the peer";
+  state = phase::draining;
+  over_at = now + std::chrono::nanoseconds{3 * ngtcp2_conn_get_pto(conn.get())};
+}
+
+// -- out -------------------------------------------------------------------------------
+
+void connection::impl::write_close(instant now) {
+  close_due = false;
+  farewell.resize(datagram_max);
+  ngtcp2_path_storage ps;
+  ngtcp2_path_storage_zero(&ps);
+  ngtcp2_pkt_info info{};
+  const auto n = ngtcp2_conn_write_connection_close(conn.get(), &ps.path, &info, farewell.data(),
+                                                    farewell.size(), &error, at(now));
+  farewell.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  farewell.shrink_to_fit();
+  state = farewell.empty() ? phase::over : phase::closing;
+  farewell_due = !farewell.empty();
+  over_at = now + std::chrono::nanoseconds{3 * ngtcp2_conn_get_pto(conn.get())};
+}
+
+std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, path& to,
+                                std::size_t& segment) {
+  auto& me = *impl_;
+  if (me.state == phase::over || me.state == phase::draining)
+    return 0;
+  ngtcp2_ssize n = 0;
+  if (!me.close_due && me.state != phase::closing) {
+    ngtcp2_path_storage ps;
+    ngtcp2_path_storage_zero(&ps);
+    ngtcp2_pkt_info info{};
+    n = ngtcp2_conn_write_aggregate_pkt(
+      me.conn.get(), &ps.path, &info, buffer.data(), std::min(buffer.size(), burst_max), &segment,
+      [](ngtcp2_conn*, ngtcp2_path* p, ngtcp2_pkt_info* i, std::uint8_t* out, std::size_t size,
+         ngtcp2_tstamp t,
+         void* user) { return static_cast<impl*>(user)->write_packet(p, i, out, size, t); },
+      me.at(now));
+    if (n > 0) {
+      me.where = {address::of(ps.path.local.addr, ps.path.local.addrlen),
+                  address::of(ps.path.remote.addr, ps.path.remote.addrlen)};
+      to = me.where;
+      me.bytes_out += static_cast<std::uint64_t>(n);
+      return static_cast<std::size_t>(n);
+    }
+    if (n < 0)
+      me.fail(static_cast<int>(n));
+  }
+  if (me.close_due)
+    me.write_close(now);
+  if (me.state != phase::closing || !std::exchange(me.farewell_due, false))
+    return 0;
+  std::memcpy(buffer.data(), me.farewell.data(), me.farewell.size());
+  segment = me.farewell.size();
+  to = me.where;
+  me.bytes_out += segment;
+  return segment;
+}
+
+void connection::close(app_code code) {
+  auto& me = *impl_;
+  if (me.close_due || me.state == phase::closing || me.state == phase::draining
+      || me.state == phase::over)
+    return;
+  ngtcp2_ccerr_set_application_error(&me.error, code, nullptr, 0);
+  me.ending.application = true;
+  me.ending.code = code;
+  me.ending.text = "closed";
+  me.close_due = true;
+}
+
+bool connection::migrate(const path& to, instant now) {
+  const auto p = to_native(to);
+  return impl_->state == phase::open
+         && ngtcp2_conn_initiate_immediate_migration(impl_->conn.get(), &p, impl_->at(now)) == 0;
+}
+
+bool connection::update_keys(instant now) {
+  return impl_->state == phase::open
+         && ngtcp2_conn_initiate_key_update(impl_->conn.get(), impl_->at(now)) == 0;
+}
+
+// -- what holds --------------------------------------------------------------------------
+
+connection::phase connection::state() const noexcept {
+  return impl_->close_due ? phase::closing : impl_->state;
+}
+const connection_ending& connection::ending() const noexcept {
+  return impl_->ending;
+}
+const path& connection::where() const noexcept {
+  return impl_->where;
+}
+std::size_t connection::unsent_bytes() const noexcept {
+  return impl_->unsent;
+}
+std::size_t connection::held_bytes() const noexcept {
+  std::size_t n = 0;
+  for (const auto& [id, s] : impl_->streams)
+    n += s.queue.held();
+  return n;
+}
+std::uint64_t connection::bytes_in() const noexcept {
+  return impl_->bytes_in;
+}
+std::uint64_t connection::bytes_out() const noexcept {
+  return impl_->bytes_out;
+}
+
+connection::figures connection::measure() const {
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info(impl_->conn.get(), &info);
+  return {.smoothed_rtt = std::chrono::nanoseconds{info.smoothed_rtt},
+          .window = info.cwnd,
+          .packets_sent = info.pkt_sent,
+          .packets_lost = info.pkt_lost,
+          .packets_received = info.pkt_recv,
+          .key_updates = impl_->key_updates};
+}
+
+} // namespace ron::transport::quic

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "core/crypto/openssl.hpp"
+#include "transport/quic/connection.hpp"
+#include "transport/quic/ngtcp2_types.hpp"
+#include "transport/quic/send_queue.hpp"
+
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_ossl.h>
+
+#include <array>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+/// The inside of a connection, shared by its source files and nobody else: connection.cpp has life
+/// cycle and public face, connection_streams.cpp what streams send, connection_callbacks.cpp what
+/// ngtcp2 calls, connection_tls.cpp OpenSSL.
+namespace ron::transport::quic {
+
+struct ngtcp2_free {
+  void operator()(ngtcp2_conn* c) const noexcept { ngtcp2_conn_del(c); }
+  void operator()(ngtcp2_crypto_ossl_ctx* c) const noexcept { ngtcp2_crypto_ossl_ctx_del(c); }
+};
+
+struct connection::impl {
+  /// Our direction of a stream.
+  struct outgoing {
+    stream_id id = 0;
+    send_queue queue{};
+    std::size_t turn = 0; ///< bytes sent since it came to the front
+    bool fin = false;     ///< nothing will be queued any more
+    bool fin_sent = false;
+    bool dead = false; ///< reset, by us or the peer
+    bool in_line = false;
+    bool blocked = false; ///< by the peer's window of this stream
+  };
+
+  impl(connection& owner, id_source& ids, const path& where, core::instant now);
+  ~impl();
+
+  // -- connection_tls.cpp --------------------------------------------------------------
+  core::result<void> start_tls(const core::crypto::tls_context& settings,
+                               const std::string& server_name);
+  bool speaks_oap() const;
+  std::string tls_failure() const;
+
+  // -- connection_callbacks.cpp ----------------------------------------------------------
+  static ngtcp2_callbacks callbacks(side s);
+
+  // -- connection_streams.cpp ------------------------------------------------------------
+  outgoing* find(stream_id id);
+  void stand_in_line(outgoing& s);
+  void leave_line(outgoing& s);
+  void kill(outgoing& s);
+  ngtcp2_ssize write_packet(ngtcp2_path* to, ngtcp2_pkt_info* info, std::uint8_t* buffer,
+                            std::size_t size, ngtcp2_tstamp t);
+  void note_sent(outgoing& s, std::size_t n, bool fin);
+  void take_turns();
+
+  // -- connection.cpp ----------------------------------------------------------------------
+  ngtcp2_settings settings_of(const connection_settings& s, core::instant now);
+  static ngtcp2_transport_params params_of(const connection_settings& s, side who);
+  ngtcp2_tstamp at(core::instant now);
+  void fail(int code);
+  void end_silently(std::string text);
+  void begin_draining(core::instant now);
+  void write_close(core::instant now);
+
+  connection& owner;
+  id_source& ids;
+  side who = side::server;
+  phase state = phase::handshake;
+  path where;
+  stream_events* events = nullptr;
+  secrets_ptr tokens;
+  connection_ending ending;
+  ngtcp2_ccerr error{};
+  /// What path MTU discovery tries, in this order: Ethernet, tunnels over it, `payload_max`.
+  std::array<std::uint16_t, 4> probes{1'452, 1'404, 1'344, 0};
+  bool close_due = false;             ///< CONNECTION_CLOSE is to be written
+  bool farewell_due = false;          ///< ... or repeated
+  std::vector<std::uint8_t> farewell; ///< the packet that says it
+  std::uint64_t late = 0;             ///< datagrams that came after it
+  core::instant over_at{};
+  std::uint64_t last_time = 0; ///< ngtcp2's time never goes back
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t key_updates = 0;
+  std::size_t unsent = 0;
+  std::unordered_map<stream_id, outgoing> streams; ///< <= streams the two sides allow
+  std::deque<outgoing*> line;                      ///< those with something to send, in turn
+  std::vector<connection_id> own_ids; ///< given to the peer; retired with the connection
+  std::optional<core::crypto::tls_context> context; ///< OpenSSL's callbacks look into it
+  ngtcp2_crypto_conn_ref ref{};
+  core::crypto::ssl_ptr ssl;
+  std::unique_ptr<ngtcp2_crypto_ossl_ctx, ngtcp2_free> tls;
+  std::unique_ptr<ngtcp2_conn, ngtcp2_free> conn; ///< first to go: it uses the others
+};
+
+} // namespace ron::transport::quic

@@ -1,0 +1,102 @@
+#include "core/crypto/openssl.hpp"
+#include "transport/quic/connection_impl.hpp"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <mutex>
+#include <string_view>
+
+namespace ron::transport::quic {
+
+using core::ec;
+
+namespace {
+
+bool is_address(const std::string& name) {
+  auto* literal = a2i_IPADDRESS(name.c_str());
+  ASN1_OCTET_STRING_free(literal);
+  ERR_clear_error();
+  return literal != nullptr;
+}
+
+std::string text_or_empty(const char* s) {
+  return s ? std::string{s} : std::string{};
+}
+
+ngtcp2_conn* conn_of(ngtcp2_crypto_conn_ref* ref) {
+  return static_cast<connection::impl*>(ref->user_data)->conn.get();
+}
+
+} // namespace
+
+core::result<void> connection::impl::start_tls(const core::crypto::tls_context& settings,
+                                               const std::string& server_name) {
+  static const int ready = ngtcp2_crypto_ossl_init();
+  if (ready != 0)
+    return core::fail(ec::internal, "QUIC: OpenSSL has no suitable ciphers");
+  context = settings;
+  ERR_clear_error();
+  ssl.reset(SSL_new(settings.native()));
+  ngtcp2_crypto_ossl_ctx* made = nullptr;
+  if (!ssl || ngtcp2_crypto_ossl_ctx_new(&made, ssl.get()) != 0)
+    return core::crypto::openssl_fail(ec::internal, "QUIC TLS session");
+  tls.reset(made);
+  ref = {conn_of, this};
+  SSL_set_app_data(ssl.get(), &ref);
+  ngtcp2_conn_set_tls_native_handle(conn.get(), tls.get());
+  if (who == side::server) {
+    if (ngtcp2_crypto_ossl_configure_server_session(ssl.get()) != 0)
+      return core::crypto::openssl_fail(ec::internal, "QUIC TLS session");
+    SSL_set_accept_state(ssl.get());
+    return {};
+  }
+  if (ngtcp2_crypto_ossl_configure_client_session(ssl.get()) != 0)
+    return core::crypto::openssl_fail(ec::internal, "QUIC TLS session");
+  SSL_set_connect_state(ssl.get());
+  if (!is_address(server_name) && SSL_set_tlsext_host_name(ssl.get(), server_name.c_str()) != 1)
+    return core::crypto::openssl_fail(ec::bad_request, "server name");
+  if (!settings.pinned()) {
+    SSL_set_hostflags(ssl.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (server_name.empty() || SSL_set1_host(ssl.get(), server_name.c_str()) != 1)
+      return core::crypto::openssl_fail(ec::bad_request, "server name");
+  }
+  return {};
+}
+
+bool connection::impl::speaks_oap() const {
+  const unsigned char* name = nullptr;
+  unsigned int n = 0;
+  SSL_get0_alpn_selected(ssl.get(), &name, &n);
+  return std::string_view{reinterpret_cast<const char*>(name), n} == "oap/1";
+}
+
+/// Why TLS gave up, if it was about the peer's certificate.
+std::string connection::impl::tls_failure() const {
+  const auto verdict = SSL_get_verify_result(ssl.get());
+  ERR_clear_error();
+  if (verdict == X509_V_OK)
+    return "TLS handshake failed";
+  return std::string{"the peer's certificate: "} + X509_verify_cert_error_string(verdict);
+}
+
+core::crypto::tls_info connection::tls() const {
+  auto* ssl = impl_->ssl.get();
+  core::crypto::tls_info out;
+  out.version = text_or_empty(SSL_get_version(ssl));
+  out.cipher = text_or_empty(SSL_get_cipher_name(ssl));
+  out.group = text_or_empty(SSL_get0_group_name(ssl));
+  if (out.group == "x25519")
+    out.group = "X25519"; // as RFC 8446 writes it
+  const unsigned char* name = nullptr;
+  unsigned int n = 0;
+  SSL_get0_alpn_selected(ssl, &name, &n);
+  out.alpn.assign(reinterpret_cast<const char*>(name), n);
+  out.resumed = SSL_session_reused(ssl) == 1;
+  if (auto* cert = SSL_get0_peer_certificate(ssl))
+    out.peer_cert_sha256 = core::crypto::cert_sha256_hex(cert);
+  return out;
+}
+
+} // namespace ron::transport::quic

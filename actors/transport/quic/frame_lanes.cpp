@@ -1,0 +1,453 @@
+#include "transport/quic/frame_lanes.hpp"
+
+#include "oap/writer.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace ron::transport::quic {
+
+namespace {
+
+using oap::corr_t;
+using oap::load_be;
+namespace flag = oap::flag;
+namespace off = oap::off;
+
+constexpr stream_id control = 0;
+
+/// Where the bytes of a connection that is gone go.
+class nobody final : public stream_carrier {
+public:
+  std::optional<stream_id> open_stream() override { return std::nullopt; }
+  void send(stream_id, core::bytes) override {
+    // nop
+  }
+  void finish(stream_id) override {
+    // nop
+  }
+  void reset(stream_id, app_code) override {
+    // nop
+  }
+  void stop(stream_id, app_code) override {
+    // nop
+  }
+  void credit(std::size_t) override {
+    // nop
+  }
+};
+
+std::uint16_t flags_of(const std::uint8_t* frame) noexcept {
+  return load_be<std::uint16_t>(frame + off::flags);
+}
+std::uint16_t app_of(const std::uint8_t* frame) noexcept {
+  return load_be<std::uint16_t>(frame + off::app);
+}
+std::uint16_t status_of(const std::uint8_t* frame) noexcept {
+  return load_be<std::uint16_t>(frame + off::code) & std::uint16_t(~oap::code_ext);
+}
+
+/// Of a frame with an app; whether its flags make sense at all is for the session to say.
+bool is_error(const std::uint8_t* frame) noexcept {
+  return (flags_of(frame) & flag::resp) != 0 && status_of(frame) >= oap::status_error_min;
+}
+
+/// The reason in an ERROR with extension block. 0 is no application error.
+app_code error_code(const std::uint8_t* frame) noexcept {
+  return load_be<std::uint16_t>(frame + oap::header_bytes + 2);
+}
+
+oap::reason reason_of(app_code code) noexcept {
+  constexpr app_code largest = 0xffff;
+  return code == 0 || code > largest ? oap::reason::cancelled : static_cast<oap::reason>(code);
+}
+
+} // namespace
+
+frame_lanes::frame_lanes(side s, stream_carrier& carrier, std::uint32_t frame_max)
+    : side_(s), carrier_(&carrier), frame_max_(frame_max) {
+  // nop
+}
+
+// -- what comes ----------------------------------------------------------------------
+
+void frame_lanes::on_stream_data(stream_id id, core::byte_view data, bool fin) {
+  if (breach_ != oap::reason::none)
+    return;
+  const auto [i, is_new] = lanes_.try_emplace(id);
+  auto& l = i->second;
+  if (is_new && id == control && !waiting_.empty())
+    flush_waiting(); // now HELLO has a stream to go on
+  take_frames(id, l, data);
+  if (fin && id == control)
+    control_over_ = l.in_over = true;
+  const bool whole = l.part.filled() == 0 && l.in_over;
+  if (fin && breach_ == oap::reason::none && !l.in_void && !whole)
+    end_with(oap::reason::truncated);
+}
+
+void frame_lanes::take_frames(stream_id id, lane& l, core::byte_view& data) {
+  while (!data.empty() && breach_ == oap::reason::none) {
+    if (l.part.filled() != 0) {
+      if (!join(id, l, data))
+        return;
+      continue;
+    }
+    if (data.size() < oap::header_bytes) {
+      add_part(l, data);
+      return;
+    }
+    const auto len = load_be<std::uint32_t>(data.data());
+    const bool hopeless = len > frame_max_ || len < oap::header_bytes;
+    if (!hopeless && !check(id, l, data.data()))
+      return;
+    if (hopeless) { // its length is all the session needs to reject it
+      add_batch(id, data);
+      data = {};
+    } else if (len <= data.size()) {
+      note_in(id, l, data.data());
+      add_batch(id, data.first(len));
+      data = data.subspan(len);
+    } else {
+      l.want = len;
+      add_part(l, data);
+      return;
+    }
+  }
+}
+
+/// Adds to the unfinished frame; true if it is complete and was handed on.
+bool frame_lanes::join(stream_id id, lane& l, core::byte_view& data) {
+  if (l.want == 0) {
+    const auto n = std::min(oap::header_bytes - l.part.filled(), data.size());
+    add_part(l, data.first(n));
+    data = data.subspan(n);
+    if (l.part.filled() < oap::header_bytes)
+      return false;
+    const auto* head = l.part.view().data();
+    l.want = load_be<std::uint32_t>(head);
+    if (l.want > frame_max_ || l.want < oap::header_bytes)
+      l.want = l.part.filled();
+    else if (!check(id, l, head))
+      return false;
+  }
+  const auto n = std::min(l.want - l.part.filled(), data.size());
+  add_part(l, data.first(n));
+  data = data.subspan(n);
+  if (l.part.filled() < l.want)
+    return false;
+  assembling_ -= l.want;
+  --unfinished_;
+  note_in(id, l, l.part.view().data());
+  add_own(id, l.part.cut(0, l.want));
+  l.part = core::slab{};
+  l.want = 0;
+  return true;
+}
+
+void frame_lanes::add_part(lane& l, core::byte_view v) {
+  if (v.empty())
+    return;
+  if (l.part.filled() == 0)
+    ++unfinished_;
+  const auto need = l.part.filled() + v.size();
+  if (l.part.capacity() < need) {
+    // Grows with what has come, not by what was announced.
+    const auto most = l.want != 0 ? l.want : oap::header_bytes;
+    core::slab larger{std::min(most, std::max({need, first_room, l.part.capacity() * 4}))};
+    const auto old = l.part.view();
+    if (!old.empty())
+      std::memcpy(larger.room().data(), old.data(), old.size());
+    larger.commit(old.size());
+    l.part = std::move(larger);
+  }
+  std::memcpy(l.part.room().data(), v.data(), v.size());
+  l.part.commit(v.size());
+  assembling_ += v.size();
+  if (assembling_ > assembling_max)
+    pay_early(v.size());
+}
+
+void frame_lanes::pay_early(std::size_t n) {
+  prepaid_ += n;
+  carrier_->credit(n);
+}
+
+/// Is the frame on the stream where it belongs? `frame` has a whole header.
+bool frame_lanes::check(stream_id id, lane& l, const std::uint8_t* frame) {
+  const auto corr = load_be<corr_t>(frame + off::corr);
+  const bool good =
+    id == control ? app_of(frame) == 0 : app_of(frame) != 0 && corr == static_cast<corr_t>(id) / 4;
+  if (!good)
+    end_with(oap::reason::state_conn);
+  else if ((flags_of(frame) & flag::start) != 0 && !std::exchange(l.started, true))
+    l.app = app_of(frame);
+  return good;
+}
+
+void frame_lanes::note_in(stream_id id, lane& l, const std::uint8_t* frame) {
+  if (id == control)
+    return;
+  if (is_error(frame)) {
+    l.in_over = true;
+    if (!std::exchange(l.out_over, true)) // nobody wants the rest
+      carrier_->reset(id, static_cast<app_code>(oap::reason::cancelled));
+  } else if ((flags_of(frame) & flag::end) != 0) {
+    l.in_over = true;
+  }
+}
+
+void frame_lanes::add_batch(stream_id id, core::byte_view frame) {
+  if (id != control && !hello_in_) {
+    early_.push_back(core::bytes::copy(frame));
+    return;
+  }
+  if (batch_.room().size() < frame.size()) {
+    cut_batch();
+    const auto usual = batch_.capacity() == 0 ? batch_small : batch_large;
+    batch_ = core::slab{std::max(usual, frame.size())};
+    cut_ = 0;
+  }
+  std::memcpy(batch_.room().data(), frame.data(), frame.size());
+  batch_.commit(frame.size());
+  if (id == control && !std::exchange(hello_in_, true)) {
+    cut_batch();
+    ready_.insert(ready_.end(), std::make_move_iterator(early_.begin()),
+                  std::make_move_iterator(early_.end()));
+    early_ = {};
+  }
+}
+
+void frame_lanes::add_own(stream_id id, core::bytes frame) {
+  if (id != control && !hello_in_) {
+    early_.push_back(std::move(frame));
+    return;
+  }
+  cut_batch();
+  ready_.push_back(std::move(frame));
+  if (id == control && !std::exchange(hello_in_, true)) {
+    ready_.insert(ready_.end(), std::make_move_iterator(early_.begin()),
+                  std::make_move_iterator(early_.end()));
+    early_ = {};
+  }
+}
+
+void frame_lanes::cut_batch() {
+  if (cut_ == batch_.filled())
+    return;
+  ready_.push_back(batch_.cut(cut_, batch_.filled() - cut_));
+  cut_ = batch_.filled();
+}
+
+core::bytes frame_lanes::take() {
+  if (ready_.empty())
+    cut_batch();
+  if (ready_.empty())
+    return {};
+  auto out = std::move(ready_.front());
+  ready_.pop_front();
+  if (ready_.empty() && cut_ == batch_.filled()) {
+    batch_ = core::slab{}; // an idle connection keeps no buffer
+    cut_ = 0;
+  }
+  repay(out.size());
+  return out;
+}
+
+// -- streams that end otherwise ------------------------------------------------------
+
+void frame_lanes::on_stream_reset(stream_id id, app_code code) {
+  if (id == control)
+    return end_with(oap::reason::truncated);
+  auto i = lanes_.find(id);
+  if (i == lanes_.end())
+    return;
+  auto& l = i->second;
+  drop_part(l);
+  if (!std::exchange(l.in_over, true) && !l.in_void)
+    say_error(id, l, code);
+}
+
+void frame_lanes::on_stream_stopped(stream_id id, app_code code) {
+  if (id == control)
+    return end_with(oap::reason::truncated);
+  auto i = lanes_.find(id);
+  if (i == lanes_.end())
+    return;
+  auto& l = i->second;
+  l.out_over = true;
+  if (!l.in_void)
+    say_error(id, l, code);
+}
+
+/// The peer ended the stream without a frame: the session hears of it as if there had been one.
+void frame_lanes::say_error(stream_id id, lane& l, app_code code) {
+  l.in_void = true;
+  if (!std::exchange(l.out_over, true))
+    carrier_->reset(id, static_cast<app_code>(oap::reason::cancelled));
+  if (!l.started)
+    return; // the session does not know of it
+  const auto why = reason_of(code);
+  oap::writer frame;
+  frame.error(
+    {.corr = static_cast<corr_t>(id) / 4, .app = l.app, .status = oap::status_of(why), .why = why});
+  std::vector<core::bytes> out;
+  frame.take(out);
+  for (const auto& b : out) {
+    prepaid_ += b.size(); // these bytes never crossed the wire
+    add_batch(id, b.view());
+  }
+}
+
+void frame_lanes::on_stream_closed(stream_id id) {
+  auto i = lanes_.find(id);
+  if (i == lanes_.end())
+    return;
+  drop_part(i->second);
+  lanes_.erase(i);
+}
+
+/// An unfinished frame that will never be complete: its credit goes back.
+void frame_lanes::drop_part(lane& l) {
+  const auto n = l.part.filled();
+  if (n == 0)
+    return;
+  assembling_ -= n;
+  --unfinished_;
+  repay(n);
+  l.part = core::slab{};
+  l.want = 0;
+}
+
+/// `n` bytes are no longer ours: the peer may send as many, unless it was told so already.
+void frame_lanes::repay(std::size_t n) {
+  const auto paid = std::min(prepaid_, n);
+  prepaid_ -= paid;
+  if (paid < n)
+    carrier_->credit(n - paid);
+}
+
+void frame_lanes::detach() noexcept {
+  static nobody gone;
+  carrier_ = &gone;
+  waiting_.clear();
+}
+
+bool frame_lanes::peer_done() const noexcept {
+  return control_over_ && std::ranges::all_of(lanes_, [](const auto& x) {
+           return x.second.in_over || x.second.in_void;
+         });
+}
+
+void frame_lanes::end_with(oap::reason why) noexcept {
+  if (breach_ == oap::reason::none)
+    breach_ = why;
+}
+
+// -- what goes -----------------------------------------------------------------------
+
+void frame_lanes::write(std::vector<core::bytes>& slices) {
+  std::size_t rest = 0; // of a frame whose bytes go on in the next slice
+  outgoing frame;
+  const std::uint8_t* head = nullptr;
+  for (const auto& slice : slices) {
+    std::size_t at = 0;
+    std::size_t from = 0; // what is not with a stream yet
+    while (at < slice.size()) {
+      if (rest == 0) {
+        head = slice.data() + at;
+        const auto next = app_of(head) == 0 ? 0 : load_be<corr_t>(head + off::corr);
+        if (next != frame.corr && at > from) {
+          frame.slice = slice.slice(from, at - from);
+          put(frame);
+          from = at;
+        }
+        frame.corr = next;
+        frame.app = app_of(head);
+        rest = load_be<std::uint32_t>(head);
+      }
+      const auto n = std::min(rest, slice.size() - at);
+      at += n;
+      rest -= n;
+      const bool last = rest == 0 && ends_direction(head);
+      if (!last && at < slice.size())
+        continue;
+      frame.slice = slice.slice(from, at - from);
+      frame.last = last;
+      frame.error = last && is_error(head) ? error_code(head) : 0;
+      put(frame);
+      frame.last = false;
+      frame.error = 0;
+      from = at;
+    }
+  }
+  slices.clear();
+}
+
+bool frame_lanes::ends_direction(const std::uint8_t* frame) {
+  if (app_of(frame) != 0)
+    return (flags_of(frame) & flag::end) != 0 || is_error(frame);
+  if (is_error(frame)) {
+    const auto why = static_cast<oap::reason>(error_code(frame));
+    if (why != oap::reason::drain)
+      close_reason_ = why;
+  }
+  return false;
+}
+
+/// Hands bytes to their stream, or keeps them until it may be opened.
+void frame_lanes::put(const outgoing& f) {
+  const auto id = static_cast<stream_id>(f.corr * 4);
+  if (!waiting_.empty() && !may_pass(f.corr)) {
+    waiting_.push_back(f);
+    return;
+  }
+  auto i = lanes_.find(id);
+  if (i == lanes_.end()) {
+    if (f.corr < next_corr_)
+      return; // the stream is over
+    if (side_ == side::server ? id != control : false)
+      return;
+    if (side_ == side::server || !carrier_->open_stream()) {
+      waiting_.push_back(f);
+      return;
+    }
+    ++next_corr_;
+    i = lanes_.emplace(id, lane{}).first;
+  }
+  send(id, i->second, f);
+}
+
+/// True if the stream is open (or over): nothing that waits concerns it.
+bool frame_lanes::may_pass(corr_t corr) const {
+  return corr < next_corr_ || lanes_.contains(static_cast<stream_id>(corr * 4));
+}
+
+void frame_lanes::send(stream_id id, lane& l, const outgoing& f) {
+  if (side_ == side::client && id != control) {
+    l.started = true;
+    l.app = f.app;
+  }
+  if (!l.out_over) {
+    carrier_->send(id, f.slice);
+    if (f.last) {
+      l.out_over = true;
+      carrier_->finish(id);
+    }
+  }
+  if (f.error != 0 && !l.in_over && !std::exchange(l.in_void, true))
+    carrier_->stop(id, f.error);
+}
+
+void frame_lanes::on_streams_allowed() {
+  flush_waiting();
+}
+
+void frame_lanes::flush_waiting() {
+  auto held = std::exchange(waiting_, {});
+  for (const auto& f : held)
+    put(f); // what may still not be opened waits again, in order
+}
+
+} // namespace ron::transport::quic

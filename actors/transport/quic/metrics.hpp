@@ -1,0 +1,52 @@
+#pragma once
+
+#include "core/metrics.hpp"
+#include "transport/metrics.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace ron::transport::quic {
+
+/// What the listener says to datagrams of no connection; metric label.
+enum class answer : std::uint8_t { retry, version, reset, refused };
+inline constexpr std::size_t answer_count = 4;
+std::string_view to_string(answer a) noexcept;
+
+/// Why a datagram was dropped; metric label.
+enum class drop : std::uint8_t {
+  full,    ///< too many handshakes under way
+  rate,    ///< too many answers a second
+  junk,    ///< no QUIC that could be answered
+  forward, ///< for another shard that is behind
+  send,    ///< the kernel did not take it
+};
+inline constexpr std::size_t drop_count = 5;
+std::string_view to_string(drop d) noexcept;
+
+} // namespace ron::transport::quic
+
+namespace ron::core::metrics {
+
+template <>
+inline constexpr std::size_t label_count<transport::quic::answer> = transport::quic::answer_count;
+template <>
+inline constexpr std::size_t label_count<transport::quic::drop> = transport::quic::drop_count;
+
+} // namespace ron::core::metrics
+
+namespace ron::transport::quic {
+
+/// QUIC listeners. One per node.
+struct quic_metrics {
+  explicit quic_metrics(core::metrics::registry& r);
+
+  core::metrics::counter<direction> datagrams;
+  core::metrics::counter<answer> answers;
+  core::metrics::counter<drop> drops;
+  core::metrics::counter<> forwarded;    ///< to the shard that has the connection
+  core::metrics::updown<> unfinished;    ///< handshakes under way
+  core::metrics::counter<> packets_lost; ///< ours, of connections that have ended
+};
+
+} // namespace ron::transport::quic

@@ -1,0 +1,56 @@
+#include "transport/quic/send_queue.hpp"
+
+#include <utility>
+
+namespace ron::transport::quic {
+
+void send_queue::push(core::bytes slice) {
+  if (slice.empty())
+    return;
+  end_ += slice.size();
+  if (slices_.empty() || at_ >= slices_.size() || !slices_.back().extend(slice))
+    slices_.push_back(std::move(slice));
+}
+
+std::size_t send_queue::gather(std::span<iovec> out) const noexcept {
+  std::size_t n = 0;
+  auto skip = static_cast<std::size_t>(next_ - at_base_);
+  for (auto i = at_; i < slices_.size() && n < out.size(); ++i) {
+    const auto& s = slices_[i];
+    if (skip < s.size()) // who sends only reads; iovec knows no const
+      out[n++] = {const_cast<std::uint8_t*>(s.data()) + skip, s.size() - skip};
+    skip = 0;
+  }
+  return n;
+}
+
+void send_queue::sent(std::size_t n) noexcept {
+  next_ += n;
+  while (at_ < slices_.size() && at_base_ + slices_[at_].size() <= next_) {
+    at_base_ += slices_[at_].size();
+    ++at_;
+  }
+}
+
+void send_queue::acknowledged(std::uint64_t offset) noexcept {
+  while (at_ > 0 && base_ + slices_.front().size() <= offset) {
+    base_ += slices_.front().size();
+    slices_.pop_front();
+    --at_;
+  }
+}
+
+std::size_t send_queue::drop_unsent() noexcept {
+  const auto n = unsent();
+  if (n == 0)
+    return 0;
+  const auto kept = static_cast<std::size_t>(next_ - at_base_); // of the slice in the middle
+  slices_.resize(at_ + (kept != 0 ? 1 : 0));
+  if (kept != 0)
+    slices_.back() = slices_.back().slice(0, kept);
+  end_ = next_;
+  sent(0);
+  return n;
+}
+
+} // namespace ron::transport::quic

@@ -1,0 +1,228 @@
+#include "transport/quic_sim.hpp"
+
+#include <algorithm>
+#include <iostream>
+
+namespace ron::test {
+namespace {
+
+using phase = quic::connection::phase;
+
+std::string text_of(std::size_t n, std::uint64_t seed) {
+  std::mt19937_64 random{seed};
+  std::string out(n, '\0');
+  for (auto& c : out)
+    c = static_cast<char>(random());
+  return out;
+}
+
+/// Sends `text` on a new stream, ended.
+quic::stream_id say(quic_sim::client& c, const std::string& text) {
+  const auto id = c.connection->open_stream();
+  EXPECT_TRUE(id);
+  c.connection->send(*id, core::bytes::copy(text));
+  c.connection->finish(*id);
+  return *id;
+}
+
+/// Opens `count` streams of `bytes` each; true if all of it comes back within `within`.
+bool echo(quic_sim& s, quic_sim::client& c, int count, std::size_t bytes,
+          std::chrono::milliseconds within) {
+  std::map<quic::stream_id, std::string> said;
+  for (int i = 0; i < count; ++i) {
+    auto text = text_of(bytes, s.seed + static_cast<std::uint64_t>(i));
+    const auto id = say(c, text);
+    said.emplace(id, std::move(text));
+  }
+  const bool all = s.run(
+    [&] { return std::ranges::all_of(said, [&](const auto& x) { return c.peer.ended[x.first]; }); },
+    within);
+  for (const auto& [id, text] : said)
+    EXPECT_TRUE(c.peer.got[id] == text) << "stream " << id << ", seed " << s.seed;
+  return all;
+}
+
+class QuicSim : public testing::Test {
+public:
+  quic_sim s{std::random_device{}()};
+
+  QuicSim() {
+    RecordProperty("seed", std::to_string(s.seed));
+    std::cout << "seed " << s.seed << '\n';
+  }
+};
+
+TEST_F(QuicSim, ShakesHandsWithTls13AndAlpn) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  const auto info = c.connection->tls();
+  EXPECT_EQ(info.version, "TLSv1.3");
+  EXPECT_EQ(info.alpn, "oap/1");
+  EXPECT_EQ(info.group, "X25519");
+  EXPECT_EQ(info.peer_cert_sha256, s.certificate->cert_sha256());
+  EXPECT_EQ(s.peer_of(0)->connection->tls().alpn, "oap/1");
+  EXPECT_EQ(s.server->unfinished(), 0u);
+}
+
+TEST_F(QuicSim, StreamsCarryBytesBothWays) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  EXPECT_TRUE(echo(s, c, 50, 30'000, 10s));
+  EXPECT_TRUE(s.run([&] { return c.peer.closed.size() == 50; }));
+  EXPECT_EQ(c.connection->held_bytes(), 0u);
+  EXPECT_EQ(c.connection->unsent_bytes(), 0u);
+}
+
+TEST_F(QuicSim, EverythingArrivesThroughLossReorderingDoublesAndDamage) {
+  s.weather = {.loss = 300, .twice = 50, .damage = 20, .delay = 10ms, .jitter = 30ms};
+  s.settings.handshake_timeout = 60s;
+  s.restart();
+  auto& c = s.dial();
+  ASSERT_TRUE(s.run([&] { return c.connection->state() == phase::open; }, 60s));
+  EXPECT_TRUE(echo(s, c, 20, 20'000, 300s));
+}
+
+TEST_F(QuicSim, TransferWithTwoPercentLossAndDamage) {
+  s.weather = {.loss = 20, .damage = 20, .delay = 15ms, .jitter = 2ms};
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  EXPECT_TRUE(echo(s, c, 4, 500'000, 120s));
+  EXPECT_GT(c.connection->measure().packets_lost, 0u);
+}
+
+TEST_F(QuicSim, LivesThroughBlackHoles) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  s.hole = [](core::instant t) { // five seconds of every seven nothing gets through
+    return t.time_since_epoch() % 7s < 5s;
+  };
+  EXPECT_TRUE(echo(s, c, 4, 300'000, 120s));
+}
+
+TEST_F(QuicSim, KeysAreUpdatedInTheMiddle) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 2, 20'000, 10s));
+  ASSERT_TRUE(c.connection->update_keys(s.now));
+  EXPECT_TRUE(echo(s, c, 2, 20'000, 10s));
+  EXPECT_GE(c.connection->measure().key_updates, 1u);
+  EXPECT_GE(s.peer_of(0)->connection->measure().key_updates, 1u);
+  EXPECT_EQ(c.connection->state(), phase::open);
+}
+
+TEST_F(QuicSim, GoesOnWhenTheAddressIsRebound) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 1, 20'000, 10s));
+  c.nat = quic::address::loopback(30'000);
+  EXPECT_TRUE(echo(s, c, 2, 200'000, 30s));
+  EXPECT_TRUE(s.peer_of(0)->connection->where().remote == *c.nat);
+}
+
+TEST_F(QuicSim, ClientMovesToAnotherAddress) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 1, 20'000, 10s));
+  c.where.local = quic::address::loopback(30'001);
+  ASSERT_TRUE(c.connection->migrate(c.where, s.now));
+  EXPECT_TRUE(echo(s, c, 2, 200'000, 30s));
+  EXPECT_TRUE(s.peer_of(0)->connection->where().remote == c.where.local);
+}
+
+TEST_F(QuicSim, StreamsShareTheWireFairly) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  constexpr int count = 64;
+  for (int i = 0; i < count; ++i)
+    say(c, std::string(200'000, 'x'));
+  auto& seen = *s.peer_of(0);
+  ASSERT_TRUE(s.run([&] { return seen.ended.size() == count; }, 120s));
+  // Jain's index of what each stream had when half of all was there.
+  std::map<quic::stream_id, double> share;
+  std::size_t total = 0;
+  for (const auto& [id, n] : seen.order) {
+    share[id] += static_cast<double>(n);
+    if ((total += n) > std::size_t{100'000} * count)
+      break;
+  }
+  double sum = 0;
+  double squares = 0;
+  for (const auto& [id, n] : share) {
+    sum += n;
+    squares += n * n;
+  }
+  EXPECT_GE(sum * sum / (count * squares), 0.95);
+}
+
+TEST_F(QuicSim, ThePeersWindowStopsTheSenderAndTheBacklogShows) {
+  s.settings.window = s.settings.window_max = 100'000;
+  s.restart();
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  s.peer_of(0)->takes = false;
+  say(c, std::string(300'000, 'x'));
+  s.pass(5s);
+  EXPECT_EQ(s.peer_of(0)->got[0].size(), 100'000u);
+  EXPECT_EQ(c.connection->unsent_bytes(), 200'000u);
+  s.peer_of(0)->takes = true;
+  s.peer_of(0)->connection->credit(100'000);
+  EXPECT_TRUE(s.run([&] { return s.peer_of(0)->ended[0]; }));
+  EXPECT_EQ(c.connection->unsent_bytes(), 0u);
+}
+
+TEST_F(QuicSim, StreamsBeyondTheLimitWaitForOneToClose) {
+  s.settings.streams_max = 2;
+  s.restart();
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  for (int i = 0; i < 3; ++i)
+    say(c, "x");
+  EXPECT_FALSE(c.connection->open_stream());
+  c.peer.allowed = 0;
+  ASSERT_TRUE(s.run([&] { return c.peer.allowed > 0; }));
+  EXPECT_TRUE(c.connection->open_stream());
+}
+
+TEST_F(QuicSim, ResetAndStopReachTheOtherSide) {
+  s.echoes = false;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  const auto id = *c.connection->open_stream();
+  c.connection->send(id, core::bytes::copy(std::string(10'000, 'x')));
+  ASSERT_TRUE(s.run([&] { return s.peer_of(0)->got[id].size() == 10'000; }));
+  c.connection->reset(id, 0x1f0);
+  s.peer_of(0)->connection->stop(id, 0x10e);
+  s.peer_of(0)->connection->send(id, core::bytes::copy(std::string(10'000, 'y')));
+  s.peer_of(0)->connection->reset(id, 0x10f);
+  ASSERT_TRUE(
+    s.run([&] { return s.peer_of(0)->resets.contains(id) && c.peer.resets.contains(id); }));
+  EXPECT_EQ(s.peer_of(0)->resets[id], 0x1f0u);
+  EXPECT_EQ(c.peer.resets[id], 0x10fu);
+  EXPECT_TRUE(s.run([&] { return c.peer.closed[id]; }));
+}
+
+TEST_F(QuicSim, CloseTellsThePeerWhy) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  c.connection->close(12);
+  auto* end = s.peer_of(0)->connection;
+  ASSERT_TRUE(s.run([&] { return end->state() == phase::draining; }));
+  EXPECT_TRUE(end->ending().application);
+  EXPECT_TRUE(end->ending().by_peer);
+  EXPECT_EQ(end->ending().code, 12u);
+  EXPECT_TRUE(
+    s.run([&] { return c.connection->state() == phase::over && s.server->connections() == 0; }));
+}
+
+TEST_F(QuicSim, AnIdleConnectionEndsOnBothSides) {
+  s.settings.idle_timeout = 3s;
+  s.restart();
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  EXPECT_TRUE(s.run([&] { return s.server->connections() == 0; }, 10s));
+  EXPECT_EQ(c.connection->state(), phase::over);
+  EXPECT_TRUE(c.connection->ending().silent);
+}
+
+} // namespace
+} // namespace ron::test

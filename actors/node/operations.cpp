@@ -44,7 +44,7 @@ void serve_ready(const status& node, const exchange_ptr& x) {
             {"degraded", degraded},
             {"missing", now.missing},
             {"retry_after", ok ? json(nullptr) : json(retry_after_s)}};
-  if (ok || x->request().via == transport::wire::oap_tls) // there the map says it all
+  if (ok || transport::is_oap(x->request().via)) // there the map says it all
     return reply(x, std::move(body));
   reply(x, std::move(body), 503, {{"Retry-After", std::to_string(retry_after_s)}});
 }

@@ -6,7 +6,6 @@
 #include "core/json.hpp"
 #include "core/log.hpp"
 #include "node/oap_watch.hpp"
-#include "transport/oap_service.hpp"
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
 
@@ -154,6 +153,23 @@ transport::connection_factory oap_factory(transport::oap_service_ptr service, tl
                      });
 }
 
+/// Makes OAP connections that came through the onion service: Tor encrypts up to here, and the
+/// onion address says who we are.
+transport::connection_factory onion_factory(transport::oap_service_ptr service,
+                                            std::shared_ptr<transport::socket_metrics> metrics) {
+  return [service = std::move(service), metrics = std::move(metrics)](caf::local_actor*,
+                                                                      accepted a) {
+    transport::open_oap_connection(
+      *core::shard::current(), service,
+      [a = std::move(a), metrics](boost::asio::io_context& io,
+                                  transport::link_owner owner) mutable {
+        return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
+                       std::move(a.slot), metrics);
+      },
+      wire::oap_tor);
+  };
+}
+
 } // namespace
 
 servers::servers(server_parts parts) : parts_(std::move(parts)) {
@@ -173,6 +189,10 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
     s->lines_.push_back(std::make_shared<transport::handshake_line>(
       s->parts_.on->at(i), c.transport.accept_permits, s->parts_.on->size(), s->socket_metrics_,
       *s->parts_.clock));
+  if (wants_onion(c)) {
+    s->onion_ = std::make_unique<onion>(*s->parts_.metrics);
+    s->parts_.admin_rows.push_back(s->onion_->admin_row());
+  }
   s->public_http_ = std::make_shared<http::http_service>(
     transport::operation_table{s->parts_.public_rows}, *s->parts_.gate, *s->parts_.clock,
     *s->parts_.metrics, http_settings_of(c));
@@ -188,6 +208,8 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
     ok = s->open_http(c.http.tls_address, wire::https, "http.tls-address");
   if (ok)
     ok = s->open_oap();
+  if (ok)
+    ok = s->open_onion();
   if (!ok)
     return std::unexpected{ok.error()};
   return s;
@@ -255,27 +277,62 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
   return {};
 }
 
+const transport::oap_service_ptr& servers::oap() {
+  if (!oap_) {
+    auto rows = parts_.public_rows;
+    for (auto& row : transport::wire_operations())
+      rows.push_back(std::move(row));
+    oap_ = std::make_shared<transport::oap_service>(
+      transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
+      oap_settings_of(*parts_.config));
+    oap_watch_ = std::make_unique<oap_watch>(oap_, health_limits_of(parts_.config->oap),
+                                             *parts_.metrics);
+  }
+  return oap_;
+}
+
 started<void> servers::open_oap() {
   const auto& where = parts_.config->oap.tls_address;
   if (!where)
     return {};
-  auto rows = parts_.public_rows;
-  for (auto& row : transport::wire_operations())
-    rows.push_back(std::move(row));
-  auto service = std::make_shared<transport::oap_service>(
-    transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
-    oap_settings_of(*parts_.config));
   auto entry = tls("oap/1");
   if (!entry)
     return cannot_start(exit_configuration, "transport: " + entry.error().message);
   if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
-                       oap_factory(service, std::move(*entry)));
+                       oap_factory(oap(), std::move(*entry)));
       !ok)
     return ok;
   oap_tls_ = public_listeners_.back().address.to_string();
-  oap_watch_ = std::make_unique<oap_watch>(
-    service, health_limits_of(parts_.config->oap), *parts_.metrics);
   return {};
+}
+
+started<void> servers::open_onion() {
+  if (!onion_)
+    return {};
+  const auto& c = *parts_.config;
+  transport::listener_settings s;
+  s.label = entrance::oap_tor;
+  s.budget = budget_;
+  s.metrics = socket_metrics_;
+  s.all_peers = onion::peers();
+  const auto make = onion_factory(oap(), socket_metrics_);
+  if (c.tor.uds.empty()) {
+    auto opened = transport::start_listeners(*parts_.on, c.tor.listen, socket_options_of(c), s,
+                                             make);
+    if (!opened)
+      return cannot_start(exit_code_of(opened.error().code),
+                          "tor.listen: " + opened.error().message);
+    oap_tor_ = opened->address.to_string();
+    public_listeners_.push_back(std::move(*opened));
+  } else {
+    auto fd = transport::listen_unix(c.tor.uds);
+    if (!fd)
+      return cannot_start(exit_code_of(fd.error().code), "tor.uds: " + fd.error().message);
+    oap_tor_ = "unix:" + c.tor.uds;
+    public_listeners_.push_back(
+      {{}, {transport::start_listener(*parts_.on, std::move(*fd), s, make)}});
+  }
+  return onion_->publish(*parts_.on, c, oap_tor_, *parts_.clock);
 }
 
 started<void> servers::open_admin() {
@@ -299,6 +356,8 @@ started<void> servers::open_admin() {
 }
 
 void servers::stop_accepting() {
+  if (onion_)
+    onion_->stop();
   for (const auto& l : public_listeners_)
     l.stop();
 }
@@ -342,12 +401,15 @@ core::json servers::endpoints() const {
   return {{"http", shown(http_)},
           {"https", shown(https_)},
           {"oap_tls", shown(oap_tls_)},
+          {"oap_tor", shown(oap_tor_)},
           {"admin", shown(admin_)}};
 }
 
 void servers::add_keys(std::vector<readiness_key>& keys, core::instant now) {
   if (oap_watch_)
     oap_watch_->look(keys, now);
+  if (onion_)
+    onion_->add_keys(keys);
 }
 
 double servers::pressure() const noexcept {

@@ -8,12 +8,14 @@
 #include "core/crypto/tls_context.hpp"
 #include "core/json_fwd.hpp"
 #include "core/metrics.hpp"
+#include "node/onion.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
 #include "transport/connection_budget.hpp"
 #include "transport/handshake_line.hpp"
 #include "transport/http/http_service.hpp"
 #include "transport/listener.hpp"
+#include "transport/oap_service.hpp"
 #include "transport/operation.hpp"
 
 #include <memory>
@@ -61,7 +63,7 @@ public:
   /// Ends what is left.
   void cut();
 
-  /// `{"http","https","oap_tls","admin"}` with the real ports; what is off is null.
+  /// `{"http","https","oap_tls","oap_tor","admin"}` with the real ports; what is off is null.
   core::json endpoints() const;
   std::uint16_t admin_port() const noexcept { return admin_port_; }
   const std::string& cert_sha256() const noexcept { return identity_->cert_sha256(); }
@@ -74,7 +76,9 @@ private:
   started<void> load_identity();
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
+  const transport::oap_service_ptr& oap();
   started<void> open_oap();
+  started<void> open_onion();
   started<void> open_admin();
   started<void> listen(const core::config::host_port& where, transport::entrance label,
                        const char* key, const transport::connection_factory& make);
@@ -89,11 +93,13 @@ private:
   std::shared_ptr<transport::socket_metrics> socket_metrics_;
   std::vector<transport::handshake_line_ptr> lines_; ///< by shard, of all TLS listeners together
   std::unique_ptr<oap_watch> oap_watch_; ///< null without an OAP listener
+  transport::oap_service_ptr oap_;       ///< null until an OAP listener needs it
+  std::unique_ptr<onion> onion_;         ///< null without an onion service
   http::http_service_ptr public_http_;
   http::http_service_ptr admin_http_;
   std::vector<transport::listeners> public_listeners_;
   std::optional<transport::listeners> admin_listeners_;
-  std::string http_, https_, oap_tls_, admin_;
+  std::string http_, https_, oap_tls_, oap_tor_, admin_;
   std::uint16_t admin_port_ = 0;
 };
 

@@ -139,7 +139,7 @@ public:
 private:
   void begin(const object_info& o) {
     auto span = http::select_span(x_->request(), cid_, o.size);
-    if (!span && x_->request().via == transport::wire::oap_tls)
+    if (!span && transport::is_oap(x_->request().via))
       return x_->fail(std::move(span.error()));
     if (!span)
       return x_->reply(http::unsatisfiable_range(o.size));

@@ -2,6 +2,7 @@
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "transport/wire.hpp"
 
 #include <caf/actor_control_block.hpp>
 
@@ -21,6 +22,7 @@ struct link_info {
   std::string tls_group{};
   bool tls_resumed = false;
   std::string peer_cert_sha256{}; ///< hex; empty: the peer showed no certificate
+  wire via = wire::oap_tls;       ///< filled in by the owner: what its requests say
 };
 
 /// What a link tells its owner. Every call is made as the owner (between two of its messages), on

@@ -49,7 +49,7 @@ void refuse(listener_self self, int fd, refusal why) {
 
 void admit(listener_self self, unique_fd fd, const sockaddr* address) {
   auto& st = self->state;
-  auto peer = peer_address::of(address);
+  auto peer = st.settings.all_peers ? *st.settings.all_peers : peer_address::of(address);
   auto slot = st.settings.budget->enter(peer.key);
   if (!slot)
     return refuse(self, fd.get(), slot.error());

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ron::transport {
@@ -29,6 +30,8 @@ struct listener_settings {
   entrance label = entrance::oap_tls;
   connection_budget_ptr budget{};
   std::shared_ptr<socket_metrics> metrics{};
+  /// Stands for every peer in place of its address: an onion service's circuits come from loopback.
+  std::optional<peer_address> all_peers{};
   /// Written (if the socket takes it at once) before a connection over the limits is closed; a
   /// plain HTTP listener says 503 with it.
   core::bytes refusal{};

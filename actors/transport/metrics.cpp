@@ -7,6 +7,7 @@ std::string_view to_string(entrance e) noexcept {
     case entrance::http: return "http";
     case entrance::https: return "https";
     case entrance::oap_tls: return "oap_tls";
+    case entrance::oap_tor: return "oap_tor";
   }
   return "?";
 }

@@ -5,6 +5,7 @@
 #include "options.hpp"
 #include "ron/client.hpp"
 
+#include <optional>
 #include <string>
 
 namespace ron::cli {
@@ -14,6 +15,7 @@ namespace ron::cli {
 struct target {
   address node{"127.0.0.1", 9443};
   address admin{"127.0.0.1", 9600};
+  std::optional<address> socks; ///< of a tor daemon; set for every onion address
   std::string pin;
   std::string ca_file;
   std::string token;      ///< binary; from --cap FILE or RONCTL_CAP, never from the command line

@@ -1,6 +1,8 @@
 #include "connection.hpp"
 
+#include "core/hash.hpp"
 #include "core/limits.hpp"
+#include "transport/tor/socks5.hpp"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -23,6 +25,7 @@ using core::fail;
 using core::instant;
 using core::result;
 using core::crypto::tls_session;
+namespace tor = transport::tor;
 
 namespace {
 
@@ -41,7 +44,7 @@ std::string where(const client_options& o) {
   return o.host + ':' + std::to_string(o.port);
 }
 
-std::unexpected<core::error> no_connection(const client_options& o, const std::string& why) {
+result<int> no_connection(const client_options& o, const std::string& why) {
   return fail(ec::degraded, "cannot connect to " + where(o) + ": " + why
                               + "; is the node running, and is this its OAP address?");
 }
@@ -68,23 +71,86 @@ result<int> dial_one(const addrinfo& to, instant deadline) {
   return fd;
 }
 
-result<int> dial(const client_options& o, instant deadline) {
+/// A connected socket, or why no address of `host` took us.
+result<int> dial_host(const std::string& host, const std::string& port, instant deadline) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const auto port = std::to_string(o.port);
-  if (int rc = ::getaddrinfo(o.host.c_str(), port.c_str(), &hints, &found); rc != 0)
-    return no_connection(o, ::gai_strerror(rc));
+  if (int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); rc != 0)
+    return fail(ec::degraded, ::gai_strerror(rc));
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{found, ::freeaddrinfo};
-  std::string why = "no address";
-  for (auto* a = found; a; a = a->ai_next) {
-    auto fd = dial_one(*a, deadline);
-    if (fd)
-      return fd;
-    why = fd.error().message;
+  auto out = result<int>{fail(ec::degraded, "no address")};
+  for (auto* a = found; a && !out; a = a->ai_next)
+    out = dial_one(*a, deadline);
+  return out;
+}
+
+bool is_onion(const client_options& o) {
+  return o.host.ends_with(".onion");
+}
+
+/// Who shows another token is another person to Tor too. The word tells nothing of the token.
+std::string isolation_of(const client_options& o) {
+  if (!o.isolation.empty() || o.token.empty())
+    return o.isolation.empty() ? "anonymous" : o.isolation;
+  const auto token = core::bytes::copy(o.token);
+  return core::to_hex(core::b3::derive_key("ron 2026 tor isolation", token.view()));
+}
+
+bool readable(int fd, instant deadline) {
+  pollfd p{fd, POLLIN, 0};
+  while (now() < deadline)
+    if (::poll(&p, 1, poll_ms(deadline)) > 0)
+      return true;
+  return false;
+}
+
+/// Talks SOCKS until the tunnel is open; takes no byte of what comes through it.
+result<void> open_tunnel(int fd, tor::socks5_dial& dial, instant deadline) {
+  while (!dial.is_open() && !dial.failure()) {
+    const auto out = dial.take_output(); // fits into any socket buffer
+    if (::send(fd, out.data(), out.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(out.size())) {
+      dial.on_eof();
+      break;
+    }
+    if (!readable(fd, deadline))
+      return std::unexpected{tor::to_error({tor::trouble::silent, "no circuit in time"})};
+    std::uint8_t byte = 0;
+    if (const auto n = ::recv(fd, &byte, 1, 0); n == 1)
+      dial.on_bytes({&byte, 1});
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+      dial.on_eof();
   }
-  return no_connection(o, why);
+  if (dial.failure())
+    return std::unexpected{to_error(*dial.failure())};
+  return {};
+}
+
+result<int> dial_tor(const client_options& o, instant deadline) {
+  auto dial = tor::socks5_dial::make({o.host, o.port, isolation_of(o)});
+  if (!dial)
+    return std::unexpected{dial.error()};
+  const auto colon = o.socks.rfind(':');
+  if (colon == o.socks.npos)
+    return fail(ec::bad_request, "the address of a SOCKS port is host:port");
+  auto fd = dial_host(o.socks.substr(0, colon), o.socks.substr(colon + 1), deadline);
+  if (!fd)
+    return std::unexpected{tor::to_error({tor::trouble::no_daemon, o.socks})};
+  if (auto ok = open_tunnel(*fd, *dial, deadline); !ok) {
+    ::close(*fd);
+    return std::unexpected{ok.error()};
+  }
+  return fd;
+}
+
+result<int> dial(const client_options& o, instant deadline) {
+  if (!o.socks.empty())
+    return dial_tor(o, deadline);
+  if (is_onion(o))
+    return fail(ec::bad_request, "an onion address needs the SOCKS port of a tor daemon");
+  auto fd = dial_host(o.host, std::to_string(o.port), deadline);
+  return fd ? fd : no_connection(o, fd.error().message);
 }
 
 /// What OpenSSL says of bytes that are no TLS helps nobody who only has the port wrong.
@@ -97,14 +163,19 @@ std::unexpected<core::error> no_handshake(const client_options& o, const core::e
 } // namespace
 
 result<std::unique_ptr<connection>> connection::open(const client_options& options) {
-  const auto deadline = now() + options.connect_timeout;
+  const auto deadline = now() + (options.socks.empty() ? options.connect_timeout
+                                                      : options.tor_timeout);
   auto fd = dial(options, deadline);
   if (!fd)
     return std::unexpected{fd.error()};
   std::unique_ptr<connection> c{new connection(*fd)};
-  if (auto ok = c->handshake(options, deadline); !ok)
-    return std::unexpected{ok.error()};
+  c->input_.resize(core::limits::read_buffer_bytes);
+  if (!is_onion(options)) // there Tor encrypts, and the address is the key
+    if (auto ok = c->handshake(options, deadline); !ok)
+      return std::unexpected{ok.error()};
   oap::session_settings settings;
+  settings.alpn = c->tls_.has_value();
+  settings.features = {"x1"};
   settings.ua = "ron-sdk-cpp";
   settings.max_frame = core::limits::oap_frame_bytes_default;
   settings.ack_window = 32;
@@ -142,7 +213,6 @@ result<void> connection::handshake(const client_options& options, instant deadli
   if (!tls)
     return std::unexpected{tls.error()};
   tls_.emplace(std::move(*tls));
-  input_.resize(core::limits::read_buffer_bytes);
   while (!tls_->is_open()) {
     if (auto ok = flush(deadline); !ok)
       return ok;
@@ -161,7 +231,7 @@ result<oap::events> connection::step(instant deadline) {
   while (true) {
     plain_.clear();
     if (session_->take(plain_))
-      if (auto ok = tls_->write(plain_); !ok)
+      if (auto ok = seal(); !ok)
         return std::unexpected{ok.error()};
     if (auto ok = flush(deadline); !ok)
       return std::unexpected{ok.error()};
@@ -201,9 +271,16 @@ result<void> connection::wait(short events, instant deadline, const char* what) 
   }
 }
 
+result<void> connection::seal() {
+  if (tls_)
+    return tls_->write(plain_);
+  cipher_.insert(cipher_.end(), plain_.begin(), plain_.end());
+  return {};
+}
+
 result<void> connection::flush(instant deadline) {
-  cipher_.clear();
-  tls_->take_output(cipher_);
+  if (tls_)
+    tls_->take_output(cipher_);
   std::size_t first = 0;  // slice to send next
   std::size_t offset = 0; // sent of it
   while (first < cipher_.size()) {
@@ -228,6 +305,7 @@ result<void> connection::flush(instant deadline) {
     while (first < cipher_.size() && offset >= cipher_[first].size())
       offset -= cipher_[first++].size();
   }
+  cipher_.clear();
   return {};
 }
 
@@ -245,7 +323,11 @@ result<void> connection::receive(instant deadline) {
       return fail(ec::degraded, "the node closed the connection during the TLS handshake");
     if (session_->is_closed())
       return fail(ec::degraded, "the node closed the connection");
-    session_->on_eof(tls_->peer_closed());
+    session_->on_eof(!tls_ || tls_->peer_closed());
+    return {};
+  }
+  if (!tls_) {
+    session_->on_bytes(core::bytes::copy({input_.data(), static_cast<std::size_t>(got)}), now());
     return {};
   }
   core::byte_view rest{input_.data(), static_cast<std::size_t>(got)};
@@ -267,6 +349,8 @@ result<void> connection::receive(instant deadline) {
 }
 
 std::string connection::tls_description() const {
+  if (!tls_)
+    return "Tor onion service v3";
   const auto info = tls_->info();
   return info.version + ' ' + info.cipher + ' ' + info.group;
 }

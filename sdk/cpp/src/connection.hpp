@@ -38,15 +38,17 @@ public:
 private:
   explicit connection(int fd) : fd_(fd) {}
   core::result<void> handshake(const client_options& options, core::instant deadline);
+  /// Moves `plain_` to `cipher_`.
+  core::result<void> seal();
   core::result<void> flush(core::instant deadline);
   core::result<void> receive(core::instant deadline);
   core::result<void> wait(short events, core::instant deadline, const char* what);
 
   int fd_;
-  std::optional<core::crypto::tls_session> tls_;
+  std::optional<core::crypto::tls_session> tls_; ///< none through an onion service
   std::optional<oap::session> session_;
   std::vector<core::bytes> plain_;
-  std::vector<core::bytes> cipher_;
+  std::vector<core::bytes> cipher_; ///< as it goes over the wire
   std::vector<std::uint8_t> input_;
   core::instant window_{};      ///< when the second of `opened_` began
   std::uint32_t opened_ = 0;

@@ -117,6 +117,9 @@ struct tor_section {
   host_port control;
   milliseconds bootstrap_timeout{};
   bool onion = false;
+  std::uint32_t port = 0; ///< of the onion address
+  host_port listen;       ///< where the daemon brings what comes to the onion address
+  std::string uds;        ///< the same as a UNIX socket; empty: `listen`
 };
 
 struct inflate_section {

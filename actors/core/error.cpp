@@ -55,6 +55,7 @@ constexpr std::array<row, ec_count> table{{
   {{ec::disk_full, 507, 0x10f, "insufficient_storage", "disk_full", false}, "disk_full"},
   {{ec::store_quota, 507, 0x110, "insufficient_storage", "store_quota", false}, "store_quota"},
   {{ec::cancelled, 499, 0x1f0, "cancelled", "cancelled", true}, "cancelled"},
+  {{ec::tor_unavailable, 503, 0x10a, "unavailable", "degraded", false}, "tor_unavailable"},
 }};
 
 consteval bool rows_are_in_order() {

@@ -47,10 +47,11 @@ enum class ec : std::uint8_t {
   disk_full,             ///< no space on the device
   store_quota,           ///< the store's cap or quota is reached
   cancelled,             ///< the caller took the request back
+  tor_unavailable,       ///< Tor is not there, not ready or cannot reach the service; never retried
 };
 
 /// Number of values of `ec`, `none` included.
-inline constexpr std::size_t ec_count = static_cast<std::size_t>(ec::cancelled) + 1;
+inline constexpr std::size_t ec_count = static_cast<std::size_t>(ec::tor_unavailable) + 1;
 
 /// One row of the error table: how a value looks on every surface.
 struct ec_info {

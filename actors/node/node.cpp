@@ -35,7 +35,8 @@ constexpr std::chrono::hours token_life{1};
 const std::vector<std::string> actor_types{"core.semaphore", "core.supervisor",   "http.connection",
                                            "index",          "mailbox",           "node.monitor",
                                            "node.operator",  "oap.connection",    "oap.stream",
-                                           "storage",        "transport.listener"};
+                                           "storage",        "transport.listener",
+                                           "transport.onion"};
 
 constexpr milliseconds step_poll{5};        ///< how often a running stop is looked at
 constexpr milliseconds actors_grace{5'000}; ///< to end actors that have nothing to finish

@@ -25,7 +25,8 @@ quic::open_connection opener(transport::oap_service_ptr service) {
       [link = std::move(link)](boost::asio::io_context&, transport::link_owner owner) mutable {
         link->belong_to(owner);
         return transport::link_ptr{std::move(link)};
-      });
+      },
+      transport::wire::oap_quic);
   };
 }
 

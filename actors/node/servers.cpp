@@ -38,7 +38,7 @@ int exit_code_of(core::ec code) {
 struct held_link {
   held_link(transport::link_ptr l, transport::connection_slot s,
             std::shared_ptr<transport::socket_metrics> m)
-    : link(std::move(l)), slot(std::move(s)), metrics(std::move(m)) {
+      : link(std::move(l)), slot(std::move(s)), metrics(std::move(m)) {
     // nop
   }
   held_link(const held_link&) = delete;
@@ -85,8 +85,8 @@ int public_descriptors_end() {
   constexpr std::uint64_t most = 64;
   static const auto all = core::raise_descriptor_limit();
   const auto kept = std::clamp(all / 16, least, most);
-  return static_cast<int>(std::min<std::uint64_t>(all - std::min(all, kept),
-                                                  std::numeric_limits<int>::max()));
+  return static_cast<int>(
+    std::min<std::uint64_t>(all - std::min(all, kept), std::numeric_limits<int>::max()));
 }
 
 transport::socket_options socket_options_of(const core::node_config& c) {
@@ -99,16 +99,16 @@ transport::socket_options socket_options_of(const core::node_config& c) {
 /// Makes plain HTTP connections.
 transport::connection_factory http_factory(http::http_service_ptr service,
                                            std::shared_ptr<transport::socket_metrics> metrics) {
-  return [service = std::move(service), metrics = std::move(metrics)](caf::local_actor*,
-                                                                      accepted a) {
-    http::open_http_connection(
-      *core::shard::current(), service, wire::http,
-      [a = std::move(a), metrics](boost::asio::io_context& io,
-                                  transport::link_owner owner) mutable {
-        return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
-                       std::move(a.slot), metrics);
-      });
-  };
+  return
+    [service = std::move(service), metrics = std::move(metrics)](caf::local_actor*, accepted a) {
+      http::open_http_connection(
+        *core::shard::current(), service, wire::http,
+        [a = std::move(a), metrics](boost::asio::io_context& io,
+                                    transport::link_owner owner) mutable {
+          return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
+                         std::move(a.slot), metrics);
+        });
+    };
 }
 
 /// Hands `open(shard, link factory)` a TLS link of each accepted socket.
@@ -126,8 +126,8 @@ transport::connection_factory tls_factory(tls_entry entry, Open open) {
     open(here, [a = std::move(a), s = std::move(*session), line = entry.lines[here.index()],
                 metrics = entry.metrics](boost::asio::io_context& io,
                                          transport::link_owner owner) mutable {
-      return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text, std::move(s),
-                                              owner, std::move(line)),
+      return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text, std::move(s), owner,
+                                              std::move(line)),
                      std::move(a.slot), metrics);
     });
   };
@@ -136,8 +136,7 @@ transport::connection_factory tls_factory(tls_entry entry, Open open) {
 transport::connection_factory https_factory(http::http_service_ptr service, tls_entry entry) {
   return tls_factory(std::move(entry),
                      [service = std::move(service)](core::shard& here, auto make_link) {
-                       http::open_http_connection(here, service, wire::https,
-                                                  std::move(make_link));
+                       http::open_http_connection(here, service, wire::https, std::move(make_link));
                      });
 }
 
@@ -175,6 +174,23 @@ transport::connection_factory oap_factory(transport::oap_service_ptr service, tl
                      });
 }
 
+/// Makes OAP connections that came through the onion service: Tor encrypts up to here, and the
+/// onion address says who we are.
+transport::connection_factory onion_factory(transport::oap_service_ptr service,
+                                            std::shared_ptr<transport::socket_metrics> metrics) {
+  return
+    [service = std::move(service), metrics = std::move(metrics)](caf::local_actor*, accepted a) {
+      transport::open_oap_connection(
+        *core::shard::current(), service,
+        [a = std::move(a), metrics](boost::asio::io_context& io,
+                                    transport::link_owner owner) mutable {
+          return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
+                         std::move(a.slot), metrics);
+        },
+        wire::oap_tor);
+    };
+}
+
 } // namespace
 
 servers::servers(server_parts parts) : parts_(std::move(parts)) {
@@ -189,14 +205,18 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   s->budget_ = std::make_shared<transport::connection_budget>(connection_limits_of(c));
   s->socket_metrics_ = std::make_shared<transport::socket_metrics>(*s->parts_.metrics);
   transport::set_read_buffer(c.transport.read_buffer);
-  s->tls_ = std::make_shared<tls_keeper>(s->parts_.on->size(), *s->parts_.metrics,
-                                         *s->parts_.clock);
+  s->tls_ =
+    std::make_shared<tls_keeper>(s->parts_.on->size(), *s->parts_.metrics, *s->parts_.clock);
   if (auto ok = s->tls_->load(c.transport); !ok)
     return cannot_start(exit_configuration, ok.error().message);
   for (std::size_t i = 0; i < s->parts_.on->size(); ++i)
     s->lines_.push_back(std::make_shared<transport::handshake_line>(
       s->parts_.on->at(i), c.transport.accept_permits, s->parts_.on->size(), s->socket_metrics_,
       *s->parts_.clock));
+  if (wants_onion(c)) {
+    s->onion_ = std::make_unique<onion>(*s->parts_.metrics);
+    s->parts_.admin_rows.push_back(s->onion_->admin_row());
+  }
   s->public_http_ = std::make_shared<http::http_service>(
     transport::operation_table{s->parts_.public_rows}, *s->parts_.gate, *s->parts_.clock,
     *s->parts_.metrics, http_settings_of(c));
@@ -210,6 +230,8 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
     ok = s->open_http(c.http.tls_address, wire::https, "http.tls-address");
   if (ok)
     ok = s->open_oap();
+  if (ok)
+    ok = s->open_onion();
   if (!ok)
     return std::unexpected{ok.error()};
   return s;
@@ -244,8 +266,7 @@ started<void> servers::listen(const host_port& where, entrance label, const char
   return {};
 }
 
-started<void> servers::open_http(const std::optional<host_port>& where, wire via,
-                                 const char* key) {
+started<void> servers::open_http(const std::optional<host_port>& where, wire via, const char* key) {
   if (!where)
     return {};
   const bool secure = via == wire::https;
@@ -257,52 +278,83 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
   return {};
 }
 
-started<void> servers::open_oap() {
-  const auto& c = parts_.config->oap;
-  if (!c.tls_address && !c.quic_address)
-    return {};
-  auto rows = parts_.public_rows;
-  for (auto& row : transport::wire_operations())
-    rows.push_back(std::move(row));
-  auto service = std::make_shared<transport::oap_service>(
-    transport::operation_table{std::move(rows)}, *parts_.gate, *parts_.clock, *parts_.metrics,
-    oap_settings_of(*parts_.config));
-  if (auto ok = open_oap_tls(service); !ok)
-    return ok;
-  if (auto ok = open_oap_quic(service); !ok)
-    return ok;
-  oap_watch_ = std::make_unique<oap_watch>(
-    service, health_limits_of(parts_.config->oap), *parts_.metrics);
-  return {};
+const transport::oap_service_ptr& servers::oap() {
+  if (!oap_) {
+    auto rows = parts_.public_rows;
+    for (auto& row : transport::wire_operations())
+      rows.push_back(std::move(row));
+    oap_ = std::make_shared<transport::oap_service>(transport::operation_table{std::move(rows)},
+                                                    *parts_.gate, *parts_.clock, *parts_.metrics,
+                                                    oap_settings_of(*parts_.config));
+    oap_watch_ =
+      std::make_unique<oap_watch>(oap_, health_limits_of(parts_.config->oap), *parts_.metrics);
+  }
+  return oap_;
 }
 
-started<void> servers::open_oap_tls(transport::oap_service_ptr service) {
+started<void> servers::open_oap() {
+  if (auto ok = open_oap_tls(); !ok)
+    return ok;
+  return open_oap_quic();
+}
+
+started<void> servers::open_oap_tls() {
   const auto& where = parts_.config->oap.tls_address;
   if (!where)
     return {};
-  if (auto ok = listen(*where, entrance::oap_tls, "oap.tls-address",
-                       oap_factory(std::move(service), tls(tls_use::oap)));
+  if (auto ok =
+        listen(*where, entrance::oap_tls, "oap.tls-address", oap_factory(oap(), tls(tls_use::oap)));
       !ok)
     return ok;
   oap_tls_ = public_listeners_.back().address.to_string();
   return {};
 }
 
-started<void> servers::open_oap_quic(transport::oap_service_ptr service) {
+started<void> servers::open_oap_quic() {
   const auto& where = parts_.config->oap.quic_address;
   if (!where)
     return {};
   std::vector<core::crypto::tls_context> contexts;
   for (std::size_t i = 0; i < parts_.on->size(); ++i)
     contexts.push_back(tls_->context(tls_use::oap, i));
-  auto opened = start_quic_server(parts_, *where, std::move(contexts), std::move(service), budget_,
-                                  socket_metrics_);
+  auto opened =
+    start_quic_server(parts_, *where, std::move(contexts), oap(), budget_, socket_metrics_);
   if (!opened)
     return cannot_start(exit_code_of(opened.error().code),
                         "oap.quic-address: " + opened.error().message);
   quic_ = std::move(*opened);
   oap_quic_ = quic_->address.to_string();
   return {};
+}
+
+started<void> servers::open_onion() {
+  if (!onion_)
+    return {};
+  const auto& c = *parts_.config;
+  transport::listener_settings s;
+  s.label = entrance::oap_tor;
+  s.budget = budget_;
+  s.metrics = socket_metrics_;
+  s.descriptors_end = public_descriptors_end();
+  s.all_peers = onion::peers();
+  const auto make = onion_factory(oap(), socket_metrics_);
+  if (c.tor.uds.empty()) {
+    auto opened =
+      transport::start_listeners(*parts_.on, c.tor.listen, socket_options_of(c), s, make);
+    if (!opened)
+      return cannot_start(exit_code_of(opened.error().code),
+                          "tor.listen: " + opened.error().message);
+    oap_tor_ = opened->address.to_string();
+    public_listeners_.push_back(std::move(*opened));
+  } else {
+    auto fd = transport::listen_unix(c.tor.uds);
+    if (!fd)
+      return cannot_start(exit_code_of(fd.error().code), "tor.uds: " + fd.error().message);
+    oap_tor_ = "unix:" + c.tor.uds;
+    public_listeners_.push_back(
+      {{}, {transport::start_listener(*parts_.on, std::move(*fd), s, make)}});
+  }
+  return onion_->publish(*parts_.on, c, oap_tor_, *parts_.clock);
 }
 
 started<void> servers::open_admin() {
@@ -326,6 +378,8 @@ started<void> servers::open_admin() {
 }
 
 void servers::stop_accepting() {
+  if (onion_)
+    onion_->stop();
   for (const auto& l : public_listeners_)
     l.stop();
   if (quic_)
@@ -368,16 +422,16 @@ core::json servers::endpoints() const {
   auto shown = [](const std::string& address) {
     return address.empty() ? core::json(nullptr) : core::json(address);
   };
-  return {{"http", shown(http_)},
-          {"https", shown(https_)},
-          {"oap_tls", shown(oap_tls_)},
-          {"oap_quic", shown(oap_quic_)},
-          {"admin", shown(admin_)}};
+  return {{"http", shown(http_)},       {"https", shown(https_)},
+          {"oap_tls", shown(oap_tls_)}, {"oap_quic", shown(oap_quic_)},
+          {"oap_tor", shown(oap_tor_)}, {"admin", shown(admin_)}};
 }
 
 void servers::add_keys(std::vector<readiness_key>& keys, core::instant now) {
   if (oap_watch_)
     oap_watch_->look(keys, now);
+  if (onion_)
+    onion_->add_keys(keys);
 }
 
 double servers::pressure() const noexcept {

@@ -5,6 +5,7 @@
 #include "core/config.hpp"
 #include "core/json_fwd.hpp"
 #include "core/metrics.hpp"
+#include "node/onion.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
 #include "node/tls_keeper.hpp"
@@ -62,7 +63,7 @@ public:
   /// Ends what is left.
   void cut();
 
-  /// `{"http","https","oap_tls","oap_quic","admin"}` with the real ports; what is off is null.
+  /// `{"http","https","oap_tls","oap_quic","oap_tor","admin"}` with the real ports; what is off is null.
   core::json endpoints() const;
   std::uint16_t admin_port() const noexcept { return admin_port_; }
   /// Of the certificate that is shown now. Any thread.
@@ -81,9 +82,11 @@ private:
   transport::listener_settings public_settings(transport::entrance label) const;
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
+  const transport::oap_service_ptr& oap();
   started<void> open_oap();
-  started<void> open_oap_tls(transport::oap_service_ptr service);
-  started<void> open_oap_quic(transport::oap_service_ptr service);
+  started<void> open_oap_tls();
+  started<void> open_oap_quic();
+  started<void> open_onion();
   started<void> open_admin();
   started<void> listen(const core::config::host_port& where, transport::entrance label,
                        const char* key, const transport::connection_factory& make);
@@ -97,12 +100,14 @@ private:
   std::shared_ptr<transport::socket_metrics> socket_metrics_;
   std::vector<transport::handshake_line_ptr> lines_; ///< by shard, of all TLS listeners together
   std::unique_ptr<oap_watch> oap_watch_; ///< null without an OAP listener
+  transport::oap_service_ptr oap_;       ///< null until an OAP listener needs it
+  std::unique_ptr<onion> onion_;         ///< null without an onion service
   http::http_service_ptr public_http_;
   http::http_service_ptr admin_http_;
   std::vector<transport::listeners> public_listeners_;
   std::optional<transport::listeners> admin_listeners_;
   std::optional<transport::quic::quic_listeners> quic_;
-  std::string http_, https_, oap_tls_, oap_quic_, admin_;
+  std::string http_, https_, oap_tls_, oap_quic_, oap_tor_, admin_;
   std::uint16_t admin_port_ = 0;
 };
 

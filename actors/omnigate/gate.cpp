@@ -83,11 +83,18 @@ result<principal> gate::identify(const transport::call& c) const {
 
 // Whoever shows a bad token is counted as the address it comes from, or guessing would be free.
 result<void> gate::check_rates(const transport::call& c, const principal& who) {
-  if (who.is == principal::kind::local_operator)
-    return {};
   const auto now = nanos_of(clock_.now());
-  if (auto wait = addresses_.take(address_key(c.peer), now); wait > 0)
-    return over_rate(wait, "one anonymous address", "rate-address");
+  const bool through_tor = c.via == transport::wire::oap_tor;
+  if (who.is == principal::kind::local_operator && !through_tor)
+    return {};
+  if (through_tor && who.is != principal::kind::anonymous) {
+    // Nobody there is local or has an address: who shows a capability is counted by it.
+    if (auto wait = tenants_.take("tor " + who.id, now); wait > 0)
+      return over_rate(wait, "one capability through Tor", "rate-tenant");
+  } else if (auto wait = addresses_.take(address_key(c.peer), now); wait > 0) {
+    return over_rate(wait, through_tor ? "everybody without a capability behind Tor"
+                                       : "one anonymous address", "rate-address");
+  }
   if (!who.tenant.is_zero())
     if (auto wait = tenants_.take(who.tenant.to_text(), now); wait > 0)
       return over_rate(wait, "one tenant", "rate-tenant");

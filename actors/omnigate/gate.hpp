@@ -44,7 +44,8 @@ private:
 /// Admission for every operation of the node: state of the node, capability, rates, slots, in this
 /// order, nothing of the request is looked at before. One object for all shards; any thread.
 ///
-/// The local operator passes no rate limit but takes a slot like everybody else.
+/// The local operator passes no rate limit but takes a slot like everybody else. Through the onion
+/// service nobody is local: a capability has a bucket of its own, all others there share one.
 class gate final : public transport::gate {
 public:
   /// `clock` outlives the gate.

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/ids.hpp"
 #include "core/json.hpp"
+#include "transport/wire.hpp"
 
 #include <caf/fwd.hpp>
 
@@ -18,14 +19,6 @@
 namespace ron::transport {
 
 struct operation;
-
-/// Which wire a request came on; decides trust, never meaning.
-enum class wire : std::uint8_t { http, https, oap_tls, oap_quic };
-
-/// True for the wires of OAP/1, where the result map says it all.
-constexpr bool is_oap(wire w) noexcept {
-  return w >= wire::oap_tls;
-}
 
 /// One byte range as asked for, before the object's size is known (RFC 9110, 14.1.2).
 /// Exactly one of `first` (with or without `last`) and `suffix` is set; `last` is inclusive.

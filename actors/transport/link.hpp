@@ -3,6 +3,7 @@
 #include "core/bytes.hpp"
 #include "core/error.hpp"
 #include "oap/reject.hpp"
+#include "transport/wire.hpp"
 
 #include <caf/actor_control_block.hpp>
 
@@ -26,6 +27,7 @@ struct link_info {
   std::string peer_cert_sha256{}; ///< hex; empty: the peer showed no certificate
   /// QUIC: what is read are whole frames of many streams, in order within a stream only.
   bool independent_streams = false;
+  wire via = wire::oap_tls;       ///< filled in by the owner: what its requests say
 };
 
 /// What a link tells its owner. Every call is made as the owner (between two of its messages), on

@@ -52,7 +52,7 @@ void admit(listener_self self, unique_fd fd, const sockaddr* address) {
   // The kernel hands out the lowest free number, so this says how many are in use.
   if (const auto end = st.settings.descriptors_end; end > 0 && fd.get() >= end)
     return refuse(self, fd.get(), refusal::descriptors);
-  auto peer = peer_address::of(address);
+  auto peer = st.settings.all_peers ? *st.settings.all_peers : peer_address::of(address);
   auto slot = st.settings.budget->enter(peer.key);
   if (!slot)
     return refuse(self, fd.get(), slot.error());

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ron::transport {
@@ -32,6 +33,8 @@ struct listener_settings {
   /// Descriptors from this number on are left to others (stores, the admin listener): a connection
   /// that gets one is closed at once. 0: no such limit.
   int descriptors_end = 0;
+  /// Stands for every peer in place of its address: an onion service's circuits come from loopback.
+  std::optional<peer_address> all_peers{};
   /// Written (if the socket takes it at once) before a connection over the limits is closed; a
   /// plain HTTP listener says 503 with it.
   core::bytes refusal{};

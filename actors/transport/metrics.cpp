@@ -8,6 +8,7 @@ std::string_view to_string(entrance e) noexcept {
     case entrance::https: return "https";
     case entrance::oap_tls: return "oap_tls";
     case entrance::oap_quic: return "oap_quic";
+    case entrance::oap_tor: return "oap_tor";
   }
   return "?";
 }

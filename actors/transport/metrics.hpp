@@ -12,8 +12,8 @@
 namespace ron::transport {
 
 /// Who listens; metric label.
-enum class entrance : std::uint8_t { http, https, oap_tls, oap_quic };
-inline constexpr std::size_t entrance_count = 4;
+enum class entrance : std::uint8_t { http, https, oap_tls, oap_quic, oap_tor };
+inline constexpr std::size_t entrance_count = 5;
 std::string_view to_string(entrance e) noexcept;
 
 /// How a TLS handshake ended; metric label.

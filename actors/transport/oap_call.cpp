@@ -88,7 +88,7 @@ result<call> call_of(const oap::opened& start, const oap_service& service, const
     return std::unexpected{op.error()};
   call c;
   c.op = *op;
-  c.via = peer.independent_streams ? wire::oap_quic : wire::oap_tls;
+  c.via = peer.via;
   c.peer = peer.peer;
   c.started = now;
   c.capability = start.cap;

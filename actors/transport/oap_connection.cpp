@@ -40,8 +40,8 @@ struct corr_of {
 } // namespace
 
 oap_connection::oap_connection(oap_connection_self self, oap_service_ptr service,
-                               oap_link_factory make_link)
-    : self_(self), service_(std::move(service)), line_(service_->settings().line, now()),
+                               oap_link_factory make_link, wire via)
+    : self_(self), service_(std::move(service)), via_(via), line_(service_->settings().line, now()),
       timer_(self->home().io()) {
   link_ = make_link(self->home().io(), link_owner{self, *this});
   link_->start();
@@ -56,6 +56,7 @@ oap_connection::~oap_connection() {
 
 void oap_connection::link_opened(const link_info& info) {
   info_ = info;
+  info_.via = via_;
   auto settings = service_->settings().session;
   settings.alpn = info.alpn == "oap/1";
   settings.independent_streams = info.independent_streams;
@@ -501,9 +502,9 @@ void oap_connection::log_rejects() {
 // -- the actor -----------------------------------------------------------------------
 
 caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
-                                  oap_link_factory make_link) {
+                                  oap_link_factory make_link, wire via) {
   self->state.connection =
-      std::make_unique<oap_connection>(self, std::move(service), std::move(make_link));
+      std::make_unique<oap_connection>(self, std::move(service), std::move(make_link), via);
   return {
       [self](stream_output& out) { self->state.connection->from_stream(out); },
       [self](atom::drain) { self->state.connection->drain(); },
@@ -511,8 +512,9 @@ caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr serv
 }
 
 caf::actor open_oap_connection(core::shard& where, oap_service_ptr service,
-                               oap_link_factory make_link) {
-  return core::spawn_on(where, {}, make_oap_connection, std::move(service), std::move(make_link));
+                               oap_link_factory make_link, wire via) {
+  return core::spawn_on(where, {}, make_oap_connection, std::move(service), std::move(make_link),
+                        via);
 }
 
 } // namespace ron::transport

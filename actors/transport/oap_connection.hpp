@@ -35,7 +35,8 @@ using oap_connection_self = core::dynamic_self<oap_connection_state>;
 /// more; what it refused waits here, at most `oap_stream_state::chunks_max` chunks a stream.
 class oap_connection final : public link_events {
 public:
-  oap_connection(oap_connection_self self, oap_service_ptr service, oap_link_factory make_link);
+  oap_connection(oap_connection_self self, oap_service_ptr service, oap_link_factory make_link,
+                 wire via);
   ~oap_connection();
 
   /// Accepts no more streams, ends those that only wait, ends when the open ones have.
@@ -93,6 +94,7 @@ private:
 
   oap_connection_self self_;
   oap_service_ptr service_;
+  wire via_;
   oap_line line_;
   link_ptr link_;
   link_info info_;
@@ -120,6 +122,6 @@ private:
 };
 
 caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
-                                  oap_link_factory make_link);
+                                  oap_link_factory make_link, wire via);
 
 } // namespace ron::transport

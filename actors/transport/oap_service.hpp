@@ -80,9 +80,10 @@ using oap_service_ptr = std::shared_ptr<const oap_service>;
 using oap_link_factory = std::move_only_function<link_ptr(boost::asio::io_context&, link_owner)>;
 
 /// Spawns the actor of one accepted connection on `where`. It serves until the peer leaves, breaks
-/// the protocol, is idle for too long or the actor is told `atom::drain`. Any thread.
+/// the protocol, is idle for too long or the actor is told `atom::drain`. `via` is what its
+/// requests say they came on. Any thread.
 caf::actor open_oap_connection(core::shard& where, oap_service_ptr service,
-                               oap_link_factory make_link);
+                               oap_link_factory make_link, wire via = wire::oap_tls);
 
 /// The operations of the wire itself: `ping` answers at once, `echo` sends back each DATA as it
 /// comes. Neither needs a capability nor passes the rate limiter.

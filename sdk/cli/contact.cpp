@@ -35,6 +35,7 @@ constexpr option_spec common[] = {
     {"--cert", "FILE", "a certificate of your own, for a node that asks for one; with --key"},
     {"--key", "FILE", "its PEM key"},
     {"--pq", "MODE", "post-quantum key exchange: off, prefer or require (RONCTL_PQ, default off)"},
+    {"--socks", "HOST:PORT", "a tor daemon's SOCKS port (RONCTL_SOCKS; *.onion: 127.0.0.1:9050)"},
     {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RONCTL_CAP)"},
     {"--timeout", "MS", "of a request, default 5000"},
     {"-o", "table|json", "how to print, default table"},
@@ -142,6 +143,14 @@ result<target> target_of(const arguments& args) {
   if (auto ok = take("--admin", "RONCTL_ADMIN", t.admin); !ok)
     return std::unexpected{ok.error()};
   t.quic = args.has("--quic");
+  if (const auto text = args.get("--socks", environment("RONCTL_SOCKS")); !text.empty()) {
+    auto socks = parse_address("--socks", text);
+    if (!socks)
+      return std::unexpected{socks.error()};
+    t.socks = *socks;
+  } else if (t.node.is_onion()) {
+    t.socks = address{"127.0.0.1", 9050};
+  }
   t.pin = args.get("--pin");
   t.ca_file = args.get("--ca");
   if (!t.pin.empty() && !t.ca_file.empty())
@@ -207,7 +216,9 @@ result<sdk::client> connect(const target& t) {
   o.overall_timeout = o.idle_timeout = t.timeout;
   if (t.quic)
     o.dial = dial_quic;
-  if (o.pin.empty() && o.ca_file.empty()) {
+  if (t.socks)
+    o.socks = t.socks->to_string();
+  if (o.pin.empty() && o.ca_file.empty() && !t.node.is_onion()) {
     if (!t.node.is_loopback())
       return fail(ec::bad_request,
                   t.node.to_string() + " is another machine: say whom to trust with --pin or --ca");

@@ -5,6 +5,7 @@
 #include "options.hpp"
 #include "ron/client.hpp"
 
+#include <optional>
 #include <string>
 
 namespace ron::cli {
@@ -15,6 +16,7 @@ struct target {
   address node{"127.0.0.1", 9443};
   address admin{"127.0.0.1", 9600};
   bool quic = false;      ///< not TLS over TCP
+  std::optional<address> socks; ///< of a tor daemon; set for every onion address
   std::string pin;
   std::string ca_file;
   std::string cert_file;

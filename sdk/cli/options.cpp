@@ -27,6 +27,7 @@ exit_code exit_code_of(ec code) noexcept {
     case ec::draining:
     case ec::conn_cap:
     case ec::downstream_timeout:
+    case ec::tor_unavailable:
       return exit_unavailable;
     default:
       return exit_failed;
@@ -81,6 +82,10 @@ result<std::uint64_t> parse_number(std::string_view what, std::string_view text,
 
 bool address::is_loopback() const {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+bool address::is_onion() const {
+  return host.ends_with(".onion");
 }
 
 std::string address::to_string() const {

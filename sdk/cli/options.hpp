@@ -61,6 +61,7 @@ struct address {
   std::string host;
   std::uint16_t port = 0;
   bool is_loopback() const;
+  bool is_onion() const; ///< an onion service: to be reached through Tor only
   std::string to_string() const;
 };
 core::result<address> parse_address(std::string_view what, std::string_view text);

@@ -27,6 +27,7 @@ public:
   result<void> send(std::vector<core::bytes>& slices, instant deadline) override;
   result<sdk::arrival> receive(instant deadline) override;
   bool independent_streams() const noexcept override { return true; }
+  bool has_alpn() const noexcept override { return true; }
   std::string description() const override;
 
 private:

@@ -77,6 +77,26 @@ TEST_F(Gate, TheAddressRateIsPerAddress) {
   EXPECT_EQ(code(make(read, "10.0.0.1:4")), ec::none);
 }
 
+TEST_F(Gate, BehindTorACapabilityHasItsOwnBucketAndTheRestShareOne) {
+  limits.address = {1, 2};
+  limits.tenant = {1, 3};
+  auto through_tor = [this](std::string with) {
+    auto c = make(read, "tor", std::move(with));
+    c.via = ron::transport::wire::oap_tor;
+    return code(c);
+  };
+  EXPECT_EQ(through_tor({}), ec::none);
+  EXPECT_EQ(through_tor("forged"), ec::unauth) << "guessing costs what asking costs";
+  EXPECT_EQ(through_tor({}), ec::quota);
+  EXPECT_EQ(through_tor("forged"), ec::quota);
+  EXPECT_EQ(code(make(read, "127.0.0.1:1")), ec::none) << "loopback is nobody's accomplice";
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(through_tor(token()), ec::none);
+  EXPECT_EQ(through_tor(token()), ec::quota) << "nobody is local there";
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(code(make(read, "127.0.0.1:1", token())), ec::none);
+}
+
 TEST_F(Gate, TheDefaultInstanceRateIs500ASecondWithABurstOf1000) {
   limits.address = {};
   std::uint32_t admitted = 0;

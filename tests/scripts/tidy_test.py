@@ -45,6 +45,7 @@ class Direction(unittest.TestCase):
         self.assertEqual(rules("sdk/cpp/src/client.cpp", '#include "ron/client.hpp"'), [])
         self.assertEqual(rules("sdk/cpp/src/client.cpp", '#include "core/actor/shard.hpp"'), ["direction"])
         self.assertEqual(rules("sdk/cpp/src/client.cpp", '#include "transport/exchange.hpp"'), ["direction"])
+        self.assertEqual(rules("sdk/cpp/src/client.cpp", '#include "transport/tor/socks5.hpp"'), [])
 
 
 class Pure(unittest.TestCase):
@@ -53,6 +54,7 @@ class Pure(unittest.TestCase):
             self.assertEqual(rules("actors/oap/reader.cpp", f"#include <{header}>"), ["pure"])
             self.assertEqual(rules("actors/oap/stream_actor.cpp", f"#include <{header}>"), [])
             self.assertEqual(rules("actors/core/actor/shard.hpp", f"#include <{header}>"), [])
+            self.assertEqual(rules("actors/transport/tor/control.cpp", f"#include <{header}>"), ["pure"])
         self.assertEqual(rules("actors/oap/reader.hpp", "#include <caf/fwd.hpp>"), [])
 
     def test_nor_a_header_of_ours_that_does(self):

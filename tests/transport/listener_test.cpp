@@ -159,6 +159,19 @@ TEST_F(Listener, LeavesTheLastDescriptorsToOthers) {
   }));
 }
 
+TEST_F(Listener, NamesPeersThatHaveNoAddress) {
+  auto s = settings();
+  s.all_peers.emplace().text = "tor";
+  s.all_peers->key.bytes[0] = 't';
+  auto started = transport::start_listeners(shards, {"127.0.0.1", 0}, {}, s, factory());
+  ASSERT_TRUE(started) << started.error().message;
+  actors = started->actors;
+  auto client = test::connect_to(started->address.port);
+  ASSERT_TRUE(test::eventually([&] { return count() == 1; }));
+  EXPECT_EQ(held.front().peer.text, "tor");
+  EXPECT_EQ(held.front().peer.key, s.all_peers->key);
+}
+
 TEST_F(Listener, StopClosesTheSocketAndKeepsConnections) {
   start();
   auto client = test::connect_to(address.port);

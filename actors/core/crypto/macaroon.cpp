@@ -1,8 +1,8 @@
 #include "core/crypto/macaroon.hpp"
 
+#include "core/crypto/digest.hpp"
+
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <cstring>
 
@@ -20,21 +20,13 @@ byte_view view_of(std::string_view s) {
   return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
 }
 
-digest hmac(byte_view key, byte_view data) {
-  digest out{};
-  unsigned int n = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data.data(), data.size(),
-       out.data(), &n);
-  return out;
-}
-
 // libmacaroons never uses the caller's key itself, but this derivation of it.
 digest first_signature(byte_view root_key, std::string_view id) {
   std::array<std::uint8_t, 32> generator{};
   constexpr std::string_view text = "macaroons-key-generator";
   std::memcpy(generator.data(), text.data(), text.size());
-  auto key = hmac(generator, root_key);
-  auto out = hmac(key, view_of(id));
+  auto key = hmac_sha256(generator, root_key);
+  auto out = hmac_sha256(key, view_of(id));
   OPENSSL_cleanse(key.data(), key.size());
   return out;
 }
@@ -156,7 +148,7 @@ result<std::string> macaroon::encode() const {
 result<void> macaroon::attenuate(std::string caveat) {
   if (caveats_.size() == caveats_max)
     return fail(ec::bad_request, "capability: 32 caveats are the most");
-  signature_ = hmac(signature_, view_of(caveat));
+  signature_ = hmac_sha256(signature_, view_of(caveat));
   caveats_.push_back(std::move(caveat));
   return {};
 }
@@ -164,7 +156,7 @@ result<void> macaroon::attenuate(std::string caveat) {
 bool macaroon::verify(byte_view root_key) const {
   auto sig = first_signature(root_key, identifier_);
   for (const auto& caveat : caveats_)
-    sig = hmac(sig, view_of(caveat));
+    sig = hmac_sha256(sig, view_of(caveat));
   return CRYPTO_memcmp(sig.data(), signature_.data(), sig.size()) == 0;
 }
 

@@ -41,8 +41,7 @@ struct reply {
 /// Runs one request on one stream: sends while there is credit, takes what comes.
 class conversation {
 public:
-  conversation(connection& c, const request& r) : link_(c), request_(r) {
-  }
+  conversation(connection& c, const request& r) : link_(c), request_(r) {}
 
   result<reply> run(const std::string& token) {
     if (auto ok = open(token); !ok)
@@ -166,7 +165,7 @@ private:
     over_ = true;
     if (e.local) { // by the end of the connection, or by a breach of the node
       failed_ =
-          error{ec::degraded, "the connection was lost (" + std::string{to_string(e.why)} + ")"};
+        error{ec::degraded, "the connection was lost (" + std::string{to_string(e.why)} + ")"};
       return {};
     }
     failed_ = error{core::from_oap_reason(static_cast<std::uint16_t>(e.why)).value_or(ec::internal),
@@ -178,9 +177,9 @@ private:
     if (over_)
       return {};
     over_ = true;
-    failed_ = error{ec::degraded, "the node closed the connection"
-                                      + (e.message.empty() ? std::string{}
-                                                           : ": " + std::string{e.message.text()})};
+    failed_ = error{ec::degraded,
+                    "the node closed the connection"
+                      + (e.message.empty() ? std::string{} : ": " + std::string{e.message.text()})};
     return {};
   }
 
@@ -205,8 +204,7 @@ private:
 /// One stream of events, from its START until somebody ends it.
 class listening {
 public:
-  listening(connection& c, const event_sink& sink) : link_(c), sink_(sink) {
-  }
+  listening(connection& c, const event_sink& sink) : link_(c), sink_(sink) {}
 
   result<void> run(const std::string& token, const std::string& operation, const json& args) {
     const auto encoded = core::dump_cbor(args);
@@ -270,8 +268,8 @@ private:
     left_ -= std::min(left_, text.size());
     if (left_ != 0)
       return;
-    auto event = core::parse_cbor(
-        {reinterpret_cast<const std::uint8_t*>(partial_.data()), partial_.size()});
+    auto event =
+      core::parse_cbor({reinterpret_cast<const std::uint8_t*>(partial_.data()), partial_.size()});
     partial_.clear();
     if (!event)
       return stop(fail(ec::downstream_5xx, "an event is not CBOR: " + event.error().message));
@@ -287,11 +285,11 @@ private:
       return;
     if (e.local)
       outcome_ =
-          fail(ec::degraded, "the connection was lost (" + std::string{to_string(e.why)} + ")");
+        fail(ec::degraded, "the connection was lost (" + std::string{to_string(e.why)} + ")");
     else
-      outcome_ = std::unexpected{error{
-          core::from_oap_reason(static_cast<std::uint16_t>(e.why)).value_or(ec::internal),
-          std::string{e.message.text()}, e.retry_after_ms}};
+      outcome_ = std::unexpected{
+        error{core::from_oap_reason(static_cast<std::uint16_t>(e.why)).value_or(ec::internal),
+              std::string{e.message.text()}, e.retry_after_ms}};
   }
 
   void on(oap::ended& e) {
@@ -312,8 +310,8 @@ private:
   connection& link_;
   const event_sink& sink_;
   oap::corr_t corr_ = 0;
-  std::string partial_;   ///< of an event that takes several frames
-  std::size_t left_ = 0;  ///< what is missing of it
+  std::string partial_;  ///< of an event that takes several frames
+  std::size_t left_ = 0; ///< what is missing of it
   std::optional<result<void>> outcome_;
 };
 
@@ -322,8 +320,8 @@ result<object_info> object_of(const json& map) {
   auto text = map.find("cid");
   auto size = map.find("size");
   auto cid = text != map.end() && text->is_string()
-                 ? core::cid::parse(text->get_ref<const std::string&>())
-                 : std::nullopt;
+               ? core::cid::parse(text->get_ref<const std::string&>())
+               : std::nullopt;
   if (!cid || size == map.end() || !size->is_number_integer())
     return fail(ec::downstream_5xx, "the node's answer names no object");
   info.cid = *cid;
@@ -337,9 +335,7 @@ struct client::impl {
   client_options options;
   std::unique_ptr<connection> link;
 
-  result<reply> run(const request& r) {
-    return conversation{*link, r}.run(options.token);
-  }
+  result<reply> run(const request& r) { return conversation{*link, r}.run(options.token); }
 };
 
 client::client(std::unique_ptr<impl> p) noexcept : impl_(std::move(p)) {
@@ -378,7 +374,7 @@ result<object_info> client::put(const byte_source& source,
   if (expected)
     args["cid"] = expected->to_text();
   auto r =
-      impl_->run({"o.put", std::move(args), &source, nullptr, {}, impl_->options.idle_timeout});
+    impl_->run({"o.put", std::move(args), &source, nullptr, {}, impl_->options.idle_timeout});
   if (!r)
     return std::unexpected{r.error()};
   auto info = object_of(r->map);
@@ -404,7 +400,7 @@ result<object_info> client::get(const core::cid& cid, const std::optional<byte_r
     return sink(b);
   };
   auto r =
-      impl_->run({"o.get", std::move(args), nullptr, &counted, {}, impl_->options.idle_timeout});
+    impl_->run({"o.get", std::move(args), nullptr, &counted, {}, impl_->options.idle_timeout});
   if (!r)
     return std::unexpected{r.error()};
   auto info = object_of(r->map);
@@ -419,7 +415,7 @@ result<std::chrono::nanoseconds> client::ping() {
   const auto start = now();
   auto& o = impl_->options;
   auto r =
-      impl_->run({"ping", json::object(), nullptr, nullptr, o.overall_timeout, o.overall_timeout});
+    impl_->run({"ping", json::object(), nullptr, nullptr, o.overall_timeout, o.overall_timeout});
   if (!r)
     return std::unexpected{r.error()};
   return now() - start;

@@ -1,11 +1,11 @@
 #include "connection.hpp"
 
 #include "core/limits.hpp"
+#include "dial.hpp"
+#include "socket_wire.hpp"
 #include "tls_wire.hpp"
 
 #include <poll.h>
-
-#include <algorithm>
 
 namespace ron::sdk {
 
@@ -20,22 +20,21 @@ instant now() {
   return std::chrono::steady_clock::now();
 }
 
-int poll_ms(instant deadline) {
-  const auto left = core::remaining_ms(deadline, now());
-  return static_cast<int>(std::min<std::uint64_t>(left + 1, 60'000));
-}
-
 } // namespace
 
 result<std::unique_ptr<connection>> connection::open(const client_options& options) {
-  const auto deadline = now() + options.connect_timeout;
-  auto wire = options.dial ? options.dial(options, deadline) : dial_tls(options, deadline);
+  const auto deadline =
+    now() + (options.socks.empty() ? options.connect_timeout : options.tor_timeout);
+  auto dial = options.dial ? options.dial : is_onion(options) ? dial_onion : dial_tls;
+  auto wire = dial(options, deadline);
   if (!wire)
     return std::unexpected{wire.error()};
   oap::session_settings settings;
   settings.ua = "ron-sdk-cpp";
   settings.max_frame = core::limits::oap_frame_bytes_default;
   settings.ack_window = 32;
+  settings.alpn = (*wire)->has_alpn();
+  settings.features = {"x1"};
   settings.independent_streams = (*wire)->independent_streams();
   std::unique_ptr<connection> c{new connection(std::move(*wire), std::move(settings))};
   while (!c->session_.hello_received()) {
@@ -43,8 +42,7 @@ result<std::unique_ptr<connection>> connection::open(const client_options& optio
     if (!events)
       return std::unexpected{events.error()};
     if (c->session_.is_closed())
-      return fail(ec::degraded, options.host + ':' + std::to_string(options.port)
-                                  + " closed the connection during HELLO");
+      return fail(ec::degraded, where(options) + " closed the connection during HELLO");
   }
   return c;
 }

@@ -37,7 +37,7 @@ public:
 
 private:
   connection(std::unique_ptr<wire> w, oap::session_settings settings)
-    : wire_(std::move(w)), session_(oap::role::dialer, std::move(settings)) {
+      : wire_(std::move(w)), session_(oap::role::dialer, std::move(settings)) {
     // nop
   }
   core::result<void> receive(core::instant deadline);
@@ -45,7 +45,7 @@ private:
   std::unique_ptr<wire> wire_;
   oap::session session_;
   std::vector<core::bytes> plain_;
-  core::instant window_{};      ///< when the second of `opened_` began
+  core::instant window_{}; ///< when the second of `opened_` began
   std::uint32_t opened_ = 0;
 };
 

@@ -1,95 +1,22 @@
 #include "tls_wire.hpp"
 
 #include "core/crypto/tls_session.hpp"
-#include "core/limits.hpp"
+#include "dial.hpp"
 #include "ron/client.hpp"
+#include "socket_wire.hpp"
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <utility>
 
 namespace ron::sdk {
 
+using core::crypto::tls_session;
 using core::ec;
 using core::fail;
 using core::instant;
 using core::result;
-using core::crypto::tls_session;
 
 namespace {
-
-constexpr std::size_t iovecs_max = 64;
-
-instant now() {
-  return std::chrono::steady_clock::now();
-}
-
-int poll_ms(instant deadline) {
-  const auto left = core::remaining_ms(deadline, now());
-  return static_cast<int>(std::min<std::uint64_t>(left + 1, 60'000));
-}
-
-std::string where(const client_options& o) {
-  return o.host + ':' + std::to_string(o.port);
-}
-
-std::unexpected<core::error> no_connection(const client_options& o, const std::string& why) {
-  return fail(ec::degraded, "cannot connect to " + where(o) + ": " + why
-                              + "; is the node running, and is this its OAP address?");
-}
-
-result<int> dial_one(const addrinfo& to, instant deadline) {
-  const int fd = ::socket(to.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0)
-    return fail(ec::degraded, std::strerror(errno));
-  auto refuse = [fd](int error) -> result<int> {
-    ::close(fd);
-    return fail(ec::degraded, std::strerror(error));
-  };
-  if (::connect(fd, to.ai_addr, to.ai_addrlen) != 0 && errno != EINPROGRESS)
-    return refuse(errno);
-  pollfd p{fd, POLLOUT, 0};
-  if (::poll(&p, 1, poll_ms(deadline)) <= 0)
-    return refuse(ETIMEDOUT);
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
-    return refuse(error != 0 ? error : errno);
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return fd;
-}
-
-result<int> dial(const client_options& o, instant deadline) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const auto port = std::to_string(o.port);
-  if (int rc = ::getaddrinfo(o.host.c_str(), port.c_str(), &hints, &found); rc != 0)
-    return no_connection(o, ::gai_strerror(rc));
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{found, ::freeaddrinfo};
-  std::string why = "no address";
-  for (auto* a = found; a; a = a->ai_next) {
-    auto fd = dial_one(*a, deadline);
-    if (fd)
-      return fd;
-    why = fd.error().message;
-  }
-  return no_connection(o, why);
-}
 
 /// What OpenSSL says of bytes that are no TLS helps nobody who only has the port wrong.
 std::unexpected<core::error> no_handshake(const client_options& o, const core::error& why) {
@@ -98,40 +25,32 @@ std::unexpected<core::error> no_handshake(const client_options& o, const core::e
   return fail(ec::degraded, where(o) + " does not speak OAP/1 over TLS 1.3 (" + why.message + ")");
 }
 
-/// A blocking TCP socket under a TLS session.
-class tls_wire final : public wire {
+class tls_wire final : public socket_wire {
 public:
-  explicit tls_wire(int fd) : fd_(fd) {}
+  explicit tls_wire(int fd) : socket_wire(fd) {}
   ~tls_wire() override;
-  tls_wire(const tls_wire&) = delete;
-  tls_wire& operator=(const tls_wire&) = delete;
 
   result<void> handshake(const client_options& options, instant deadline);
   result<void> send(std::vector<core::bytes>& slices, instant deadline) override;
   result<arrival> receive(instant deadline) override;
-  bool independent_streams() const noexcept override { return false; }
+  bool has_alpn() const noexcept override { return true; }
   std::string description() const override;
 
 private:
   result<void> flush(instant deadline);
-  result<void> wait(short events, instant deadline, const char* what);
 
-  int fd_;
   std::optional<tls_session> tls_;
   std::vector<core::bytes> cipher_;
-  std::vector<std::uint8_t> input_;
   std::vector<core::bytes> early_; ///< came with the end of the handshake
 };
 
 tls_wire::~tls_wire() {
-  if (tls_ && tls_->is_open()) {
-    tls_->shutdown(); // one attempt to say goodbye; nobody waits for it
-    tls_->take_output(cipher_);
-    for (const auto& b : cipher_)
-      if (::send(fd_, b.data(), b.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        break;
-  }
-  ::close(fd_);
+  if (!tls_ || !tls_->is_open())
+    return;
+  tls_->shutdown(); // one attempt to say goodbye; nobody waits for it
+  cipher_.clear();
+  tls_->take_output(cipher_);
+  write_some(cipher_);
 }
 
 result<void> tls_wire::handshake(const client_options& options, instant deadline) {
@@ -142,7 +61,6 @@ result<void> tls_wire::handshake(const client_options& options, instant deadline
   if (!tls)
     return std::unexpected{tls.error()};
   tls_.emplace(std::move(*tls));
-  input_.resize(core::limits::read_buffer_bytes);
   while (!tls_->is_open()) {
     if (auto ok = flush(deadline); !ok)
       return ok;
@@ -164,47 +82,10 @@ result<void> tls_wire::send(std::vector<core::bytes>& slices, instant deadline) 
   return ok ? flush(deadline) : ok;
 }
 
-result<void> tls_wire::wait(short events, instant deadline, const char* what) {
-  pollfd p{fd_, events, 0};
-  while (true) {
-    if (now() >= deadline)
-      return fail(ec::downstream_timeout, std::string{"no progress in time while "} + what);
-    const int n = ::poll(&p, 1, poll_ms(deadline));
-    if (n > 0)
-      return {};
-    if (n < 0 && errno != EINTR)
-      return fail(ec::degraded, std::strerror(errno));
-  }
-}
-
 result<void> tls_wire::flush(instant deadline) {
   cipher_.clear();
   tls_->take_output(cipher_);
-  std::size_t first = 0;  // slice to send next
-  std::size_t offset = 0; // sent of it
-  while (first < cipher_.size()) {
-    std::array<iovec, iovecs_max> parts;
-    std::size_t n = 0;
-    for (auto i = first; i < cipher_.size() && n < parts.size(); ++i, ++n) {
-      const auto skip = i == first ? offset : 0;
-      parts[n] = {const_cast<std::uint8_t*>(cipher_[i].data()) + skip, cipher_[i].size() - skip};
-    }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = n;
-    auto sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno != EAGAIN && errno != EINTR)
-        return fail(ec::degraded, std::string{"the connection was lost: "} + std::strerror(errno));
-      if (auto ok = wait(POLLOUT, deadline, "sending"); !ok)
-        return ok;
-      continue;
-    }
-    offset += static_cast<std::size_t>(sent);
-    while (first < cipher_.size() && offset >= cipher_[first].size())
-      offset -= cipher_[first++].size();
-  }
-  return {};
+  return write_all(cipher_, deadline);
 }
 
 result<arrival> tls_wire::receive(instant deadline) {
@@ -212,23 +93,18 @@ result<arrival> tls_wire::receive(instant deadline) {
     return arrival{.slices = std::exchange(early_, {})};
   if (auto ok = flush(deadline); !ok) // answers of TLS itself
     return std::unexpected{ok.error()};
-  auto got = ::recv(fd_, input_.data(), input_.size(), 0);
-  while (got < 0) {
-    if (errno != EAGAIN && errno != EINTR)
-      return fail(ec::degraded, std::string{"the connection was lost: "} + std::strerror(errno));
-    if (auto ok = wait(POLLIN, deadline, "waiting for the node"); !ok)
-      return std::unexpected{ok.error()};
-    got = ::recv(fd_, input_.data(), input_.size(), 0);
-  }
+  const auto in = read_some(deadline);
+  if (!in)
+    return std::unexpected{in.error()};
   arrival out;
-  if (got == 0) {
+  if (in->empty()) {
     if (!tls_->is_open())
       return fail(ec::degraded, "the node closed the connection during the TLS handshake");
     out.ended = true;
     out.clean = tls_->peer_closed();
     return out;
   }
-  core::byte_view rest{input_.data(), static_cast<std::size_t>(got)};
+  auto rest = *in;
   bool more = true;
   while (more) {
     core::slab room{tls_session::room_for(rest.size())};
@@ -269,7 +145,7 @@ result<core::crypto::tls_context> client_context(const client_options& options) 
 }
 
 result<std::unique_ptr<wire>> dial_tls(const client_options& options, instant deadline) {
-  auto fd = dial(options, deadline);
+  auto fd = dial_tcp(options, deadline);
   if (!fd)
     return std::unexpected{fd.error()};
   auto made = std::make_unique<tls_wire>(*fd);

@@ -20,18 +20,24 @@ namespace ron::sdk {
 
 using std::chrono::milliseconds;
 
-/// Whom to call and how to know it is the right one. Exactly one of `pin` and `ca_file` is set.
+/// Whom to call and how to know it is the right one. Exactly one of `pin` and `ca_file` is set; for
+/// a host that ends in ".onion" neither: its address is its key, and Tor checks it.
 struct client_options {
   std::string host = "127.0.0.1";
   std::uint16_t port = 9443;
-  std::string pin;                   ///< hex SHA-256 of the node's certificate (DER)
-  std::string ca_file;               ///< PEM roots; the host name is verified too
-  std::string cert_file;             ///< PEM chain shown to a node that asks for one; empty: none
-  std::string key_file;              ///< PEM key of it
+  std::string pin;       ///< hex SHA-256 of the node's certificate (DER)
+  std::string ca_file;   ///< PEM roots; the host name is verified too
+  std::string cert_file; ///< PEM chain shown to a node that asks for one; empty: none
+  std::string key_file;  ///< PEM key of it
   /// Post-quantum key exchange X25519MLKEM768: off, preferred, or no connection without it.
   core::config::pq_mode pq = core::config::pq_mode::off;
-  std::string token;                 ///< binary capability; empty = anonymous
+  std::string token; ///< binary capability; empty = anonymous
+  std::string socks; ///< "host:port" of a tor daemon; needed for ".onion" hosts
+  /// Connections with different words share no Tor circuit; at most 255 bytes. Empty: a word of
+  /// their own for every `token`.
+  std::string isolation;
   milliseconds connect_timeout{2'000}; ///< with handshakes and HELLO
+  milliseconds tor_timeout{60'000};    ///< in its place where `socks` is set
   milliseconds overall_timeout{5'000}; ///< of a call without object bytes
   milliseconds idle_timeout{5'000};    ///< without any progress while bytes move
   dialer dial;                         ///< null: TLS 1.3 over TCP
@@ -63,7 +69,8 @@ using event_sink = std::function<core::result<bool>(core::json)>;
 ///
 /// Errors are the node's (`ec` and message as sent), or: degraded (cannot connect, connection
 /// lost), unauth (the certificate is not the pinned one or not under the CA), downstream_timeout
-/// (no answer in time), bad_digest (the bytes received do not hash to the id).
+/// (no answer in time), bad_digest (the bytes received do not hash to the id), tor_unavailable (no
+/// way through Tor; the message says why, and trying again at once does not help).
 class client {
 public:
   static core::result<client> connect(const client_options& options);

@@ -34,12 +34,14 @@ public:
   virtual core::result<arrival> receive(core::instant deadline) = 0;
   /// True if frames are in order within a stream only (`oap::session_settings`).
   virtual bool independent_streams() const noexcept = 0;
+  /// True if `oap/1` was agreed on below the frames (OAP1.md, HELLO).
+  virtual bool has_alpn() const noexcept = 0;
   /// What was negotiated, for people: "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519".
   virtual std::string description() const = 0;
 };
 
-/// The TLS settings of a client: pin or CA, key exchange, its own certificate, ALPN `oap/1`. For any
-/// wire that TLS secures. Errors: those of the files that `options` names.
+/// The TLS settings of a client: pin or CA, key exchange, its own certificate, ALPN `oap/1`. For
+/// any wire that TLS secures. Errors: those of the files that `options` names.
 core::result<core::crypto::tls_context> client_context(const client_options& options);
 
 /// Connects. Errors: degraded (nobody there, or it does not speak OAP/1), unauth.

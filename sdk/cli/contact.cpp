@@ -151,6 +151,8 @@ result<target> target_of(const arguments& args) {
   } else if (t.node.is_onion()) {
     t.socks = address{"127.0.0.1", 9050};
   }
+  if (t.quic && t.socks)
+    return fail(ec::bad_request, "Tor carries no UDP: leave out --quic");
   t.pin = args.get("--pin");
   t.ca_file = args.get("--ca");
   if (!t.pin.empty() && !t.ca_file.empty())

@@ -34,14 +34,14 @@ quic::open_connection opener(transport::oap_service_ptr service) {
 
 core::result<quic::quic_listeners>
 start_quic_server(const server_parts& parts, const core::config::host_port& where,
-                  std::vector<core::crypto::tls_context> tls, transport::oap_service_ptr service,
+                  tls_keeper_ptr tls, transport::oap_service_ptr service,
                   transport::connection_budget_ptr budget,
                   std::shared_ptr<transport::socket_metrics> sockets) {
   const auto& c = *parts.config;
   auto p = std::make_shared<quic::hub_parts>();
   p->connections = connection_settings_of(c);
   p->frame_max = c.oap.max_frame;
-  p->tls = std::move(tls);
+  p->tls = [tls = std::move(tls)](std::size_t shard) { return tls->context(tls_use::oap, shard); };
   p->keys = std::make_shared<quic::secrets>();
   p->budget = std::move(budget);
   p->sockets = std::move(sockets);

@@ -7,10 +7,10 @@
 namespace ron::node {
 
 /// Opens the OAP/1 listener over QUIC at `oap.quic-address` and gives its connections to `service`.
-/// `tls` by shard. Errors: those of `start_quic`.
+/// `tls` is asked for every connection. Errors: those of `start_quic`.
 core::result<transport::quic::quic_listeners>
 start_quic_server(const server_parts& parts, const core::config::host_port& where,
-                  std::vector<core::crypto::tls_context> tls, transport::oap_service_ptr service,
+                  tls_keeper_ptr tls, transport::oap_service_ptr service,
                   transport::connection_budget_ptr budget,
                   std::shared_ptr<transport::socket_metrics> sockets);
 

@@ -314,11 +314,7 @@ started<void> servers::open_oap_quic() {
   const auto& where = parts_.config->oap.quic_address;
   if (!where)
     return {};
-  std::vector<core::crypto::tls_context> contexts;
-  for (std::size_t i = 0; i < parts_.on->size(); ++i)
-    contexts.push_back(tls_->context(tls_use::oap, i));
-  auto opened =
-    start_quic_server(parts_, *where, std::move(contexts), oap(), budget_, socket_metrics_);
+  auto opened = start_quic_server(parts_, *where, tls_, oap(), budget_, socket_metrics_);
   if (!opened)
     return cannot_start(exit_code_of(opened.error().code),
                         "oap.quic-address: " + opened.error().message);

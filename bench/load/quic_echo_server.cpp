@@ -156,10 +156,13 @@ int main(int argc, char** argv) {
   o.certificate = identity;
   o.tickets = std::make_shared<core::crypto::ticket_keys>();
   o.alpn = {"oap/1"};
+  std::vector<core::crypto::tls_context> tls;
   for (std::size_t i = 0; i < shards.size(); ++i)
-    parts->tls.push_back(core::crypto::tls_context::make_server(o).value());
+    tls.push_back(core::crypto::tls_context::make_server(o).value());
+  parts->tls = [tls = std::move(tls)](std::size_t shard) { return tls[shard]; };
   parts->keys = std::make_shared<quic::secrets>();
-  parts->budget = std::make_shared<transport::connection_budget>(1'000'000, 1'000'000);
+  parts->budget = std::make_shared<transport::connection_budget>(
+    transport::connection_limits{1'000'000, 1'000'000, 1'000'000});
   parts->sockets = std::make_shared<transport::socket_metrics>(registry);
   parts->metrics = std::make_shared<quic::quic_metrics>(registry);
   parts->clock = &clock;

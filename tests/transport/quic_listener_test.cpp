@@ -121,8 +121,9 @@ public:
     parts->frame_max = core::limits::oap_frame_bytes_default;
     auto options = world.server_options();
     options.alpn = {"oap/1"};
-    for (std::size_t i = 0; i < shards.size(); ++i)
-      parts->tls.push_back(core::crypto::tls_context::make_server(options).value());
+    parts->tls = [tls = core::crypto::tls_context::make_server(options).value()](std::size_t) {
+      return tls;
+    };
     parts->keys = std::make_shared<quic::secrets>();
     parts->budget = budget;
     parts->sockets = std::make_shared<transport::socket_metrics>(registry);
@@ -165,7 +166,7 @@ public:
   oap_world toys;
   transport::oap_settings settings;
   std::shared_ptr<transport::connection_budget> budget =
-    std::make_shared<transport::connection_budget>(100, 100);
+    std::make_shared<transport::connection_budget>(transport::connection_limits{100, 100, 100});
   std::shared_ptr<transport::oap_service> service;
   std::shared_ptr<transport::socket_metrics> sockets;
   std::shared_ptr<quic::quic_metrics> metrics;

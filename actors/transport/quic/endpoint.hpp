@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -52,6 +53,9 @@ protected:
   ~endpoint_host() = default;
 };
 
+/// The TLS context for the next connection: a reload changes it.
+using next_tls = std::function<core::crypto::tls_context()>;
+
 /// The accepting side of QUIC on one shard as a state machine: knows whose datagram it is, and what
 /// to say to strangers (RFC 9000, 5.2, 6, 8.1, 10.3). No socket, no clock of its own.
 class endpoint final : public id_source {
@@ -60,8 +64,8 @@ public:
   /// connection ids").
   static constexpr std::size_t id_bytes = 12;
 
-  endpoint(std::uint8_t shard, connection_settings settings, endpoint_limits limits,
-           core::crypto::tls_context tls, secrets_ptr keys, endpoint_host& host);
+  endpoint(std::uint8_t shard, connection_settings settings, endpoint_limits limits, next_tls tls,
+           secrets_ptr keys, endpoint_host& host);
   ~endpoint();
   endpoint(const endpoint&) = delete;
   endpoint& operator=(const endpoint&) = delete;
@@ -102,7 +106,7 @@ private:
   const std::uint8_t shard_;
   const connection_settings settings_;
   const endpoint_limits limits_;
-  const core::crypto::tls_context tls_;
+  const next_tls tls_;
   const secrets_ptr keys_;
   endpoint_host& host_;
   struct entry {

@@ -14,8 +14,9 @@ using core::instant;
 
 hub::hub(core::shard& home, std::shared_ptr<const hub_parts> parts, unique_fd fd)
     : home_(home), parts_(std::move(parts)), socket_(std::move(fd)),
-      endpoint_(static_cast<std::uint8_t>(home.index()), parts_->connections, parts_->limits,
-                parts_->tls.at(home.index()), parts_->keys, *this),
+      endpoint_(
+        static_cast<std::uint8_t>(home.index()), parts_->connections, parts_->limits,
+        [p = parts_, i = home.index()] { return p->tls(i); }, parts_->keys, *this),
       buffer_(connection::burst_max) {
   // nop
 }
@@ -134,6 +135,11 @@ void hub::accepted(connection& c) {
   auto& e = entries_[&c];
   e.link = std::move(link);
   e.slot = std::exchange(admitted_, {});
+  e.link->when_settled([me = weak_from_this(), which = &c] {
+    if (auto h = me.lock())
+      if (auto i = h->entries_.find(which); i != h->entries_.end())
+        i->second.slot.settle();
+  });
   e.began = now();
   parts_->sockets->accepted.add(entrance::oap_quic);
   parts_->sockets->connections.add(entrance::oap_quic);
@@ -210,6 +216,7 @@ void hub::bury(connection& c) {
   parts_->sockets->connections.sub(entrance::oap_quic);
   parts_->sockets->bytes.add_n(c.bytes_in(), direction::in);
   parts_->sockets->bytes.add_n(c.bytes_out(), direction::out);
+  e.link->when_settled({});
   e.link->detach();
   endpoint_.forget(c);
   e.link->look();

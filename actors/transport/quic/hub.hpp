@@ -30,8 +30,9 @@ using open_connection = std::function<void(core::shard& here, quic_link_ptr link
 struct hub_parts {
   connection_settings connections;
   endpoint_limits limits;
-  std::uint32_t frame_max = 0;                ///< that our HELLO announces
-  std::vector<core::crypto::tls_context> tls; ///< by shard
+  std::uint32_t frame_max = 0; ///< that our HELLO announces
+  /// The context for the next connection on a shard; asked on that shard.
+  std::function<core::crypto::tls_context(std::size_t shard)> tls;
   secrets_ptr keys;
   connection_budget_ptr budget;
   std::shared_ptr<socket_metrics> sockets;

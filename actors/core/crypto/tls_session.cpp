@@ -36,7 +36,28 @@ std::string group_name(SSL* ssl) {
   return name == "x25519" ? "X25519" : name;
 }
 
+std::string_view alpn_of(const ssl_st* ssl) noexcept {
+  const unsigned char* name = nullptr;
+  unsigned int n = 0;
+  SSL_get0_alpn_selected(ssl, &name, &n);
+  return {reinterpret_cast<const char*>(name), n};
+}
+
 } // namespace
+
+tls_info info_of(ssl_st* ssl, const tls_context& context) {
+  tls_info out;
+  out.version = text_or_empty(SSL_get_version(ssl));
+  out.cipher = text_or_empty(SSL_get_cipher_name(ssl));
+  out.group = group_name(ssl);
+  out.alpn = std::string{alpn_of(ssl)};
+  out.resumed = SSL_session_reused(ssl) == 1;
+  out.hybrid = out.group == "X25519MLKEM768";
+  out.downgraded = !out.hybrid && context.pq() != config::pq_mode::off;
+  if (auto* cert = SSL_get0_peer_certificate(ssl))
+    out.peer_cert_sha256 = cert_sha256_hex(cert);
+  return out;
+}
 
 struct tls_ticket::impl {
   tls_context context; // keeps the context alive, so that its address stays its name
@@ -137,9 +158,13 @@ result<void> tls_session::impl::read(std::span<std::uint8_t> room, std::size_t& 
       continue;
     }
     switch (SSL_get_error(ssl.get(), rc)) {
-      case SSL_ERROR_WANT_READ: return {};
-      case SSL_ERROR_ZERO_RETURN: peer_closed = true; break;
-      default: return broken("TLS read");
+    case SSL_ERROR_WANT_READ:
+      return {};
+    case SSL_ERROR_ZERO_RETURN:
+      peer_closed = true;
+      break;
+    default:
+      return broken("TLS read");
     }
   }
   return {};
@@ -170,8 +195,7 @@ result<tls_session> tls_session::accept(const tls_context& context) {
   return tls_session{std::move(self)};
 }
 
-result<tls_session> tls_session::connect(const tls_context& context,
-                                         const std::string& server_name,
+result<tls_session> tls_session::connect(const tls_context& context, const std::string& server_name,
                                          const std::optional<tls_ticket>& resume) {
   if (context.is_server())
     return fail(ec::internal, "a server context cannot connect");
@@ -281,33 +305,19 @@ bool tls_session::peer_closed() const noexcept {
 }
 
 std::string_view tls_session::alpn() const noexcept {
-  const unsigned char* name = nullptr;
-  unsigned int n = 0;
-  SSL_get0_alpn_selected(impl_->ssl.get(), &name, &n);
-  return {reinterpret_cast<const char*>(name), n};
+  return alpn_of(impl_->ssl.get());
 }
 
 tls_info tls_session::info() const {
-  auto* ssl = impl_->ssl.get();
-  tls_info out;
-  out.version = text_or_empty(SSL_get_version(ssl));
-  out.cipher = text_or_empty(SSL_get_cipher_name(ssl));
-  out.group = group_name(ssl);
-  out.alpn = std::string{alpn()};
-  out.resumed = SSL_session_reused(ssl) == 1;
-  out.hybrid = out.group == "X25519MLKEM768";
-  out.downgraded = !out.hybrid && impl_->context.pq() != config::pq_mode::off;
-  if (auto* cert = SSL_get0_peer_certificate(ssl))
-    out.peer_cert_sha256 = cert_sha256_hex(cert);
-  return out;
+  return info_of(impl_->ssl.get(), impl_->context);
 }
 
 std::optional<tls_ticket> tls_session::take_ticket() {
   auto& s = *impl_;
   if (!s.ticket)
     return std::nullopt;
-  return tls_ticket{std::make_shared<tls_ticket::impl>(s.context, s.server_name,
-                                                       std::move(s.ticket))};
+  return tls_ticket{
+    std::make_shared<tls_ticket::impl>(s.context, s.server_name, std::move(s.ticket))};
 }
 
 } // namespace ron::core::crypto

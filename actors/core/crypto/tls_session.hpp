@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+struct ssl_st;
+
 namespace ron::core::crypto {
 
 /// What was agreed on; valid once the handshake is complete.
@@ -21,10 +23,13 @@ struct tls_info {
   std::string group;   ///< "X25519", "X25519MLKEM768"
   std::string alpn;    ///< empty: none was negotiated
   bool resumed = false;
-  bool hybrid = false;     ///< the keys hold against a quantum computer (X25519MLKEM768)
-  bool downgraded = false; ///< hybrid was preferred here and the other side could not
+  bool hybrid = false;          ///< the keys hold against a quantum computer (X25519MLKEM768)
+  bool downgraded = false;      ///< hybrid was preferred here and the other side could not
   std::string peer_cert_sha256; ///< hex; empty when the peer showed none
 };
+
+/// The same of any session of OpenSSL that was made with `context`, whatever carries it.
+tls_info info_of(ssl_st* ssl, const tls_context& context);
 
 /// What a client keeps to resume later. It works only with the context (or a copy) and the server
 /// name that it came from, so a ticket never widens whom a client trusts.
@@ -89,8 +94,8 @@ public:
   /// Part of a record waits for its rest: the next `feed` may give more plaintext than it is given
   /// ciphertext, by less than `record_bytes_max`.
   bool holds_partial() const noexcept;
-  bool is_open() const noexcept;      ///< the handshake is complete
-  bool peer_closed() const noexcept;  ///< close_notify was received: the end was no truncation
+  bool is_open() const noexcept;     ///< the handshake is complete
+  bool peer_closed() const noexcept; ///< close_notify was received: the end was no truncation
   tls_info info() const;
   std::string_view alpn() const noexcept; ///< empty: none
   /// The newest ticket that the server gave, once.

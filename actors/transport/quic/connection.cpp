@@ -42,7 +42,7 @@ connection::impl::~impl() {
 
 ngtcp2_settings connection::impl::settings_of(const connection_settings& s, instant now) {
   const auto longest = static_cast<std::uint16_t>(std::clamp<std::size_t>(
-      s.payload_max, NGTCP2_MAX_UDP_PAYLOAD_SIZE + 1, NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE));
+    s.payload_max, NGTCP2_MAX_UDP_PAYLOAD_SIZE + 1, NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE));
   probes.back() = longest;
   for (auto& size : probes)
     size = std::min(size, longest);

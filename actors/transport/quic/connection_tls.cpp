@@ -21,10 +21,6 @@ bool is_address(const std::string& name) {
   return literal != nullptr;
 }
 
-std::string text_or_empty(const char* s) {
-  return s ? std::string{s} : std::string{};
-}
-
 ngtcp2_conn* conn_of(ngtcp2_crypto_conn_ref* ref) {
   return static_cast<connection::impl*>(ref->user_data)->conn.get();
 }
@@ -82,21 +78,7 @@ std::string connection::impl::tls_failure() const {
 }
 
 core::crypto::tls_info connection::tls() const {
-  auto* ssl = impl_->ssl.get();
-  core::crypto::tls_info out;
-  out.version = text_or_empty(SSL_get_version(ssl));
-  out.cipher = text_or_empty(SSL_get_cipher_name(ssl));
-  out.group = text_or_empty(SSL_get0_group_name(ssl));
-  if (out.group == "x25519")
-    out.group = "X25519"; // as RFC 8446 writes it
-  const unsigned char* name = nullptr;
-  unsigned int n = 0;
-  SSL_get0_alpn_selected(ssl, &name, &n);
-  out.alpn.assign(reinterpret_cast<const char*>(name), n);
-  out.resumed = SSL_session_reused(ssl) == 1;
-  if (auto* cert = SSL_get0_peer_certificate(ssl))
-    out.peer_cert_sha256 = core::crypto::cert_sha256_hex(cert);
-  return out;
+  return core::crypto::info_of(impl_->ssl.get(), *impl_->context);
 }
 
 } // namespace ron::transport::quic

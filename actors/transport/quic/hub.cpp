@@ -173,8 +173,12 @@ void hub::finish_handshake(connection& c, entry& e) {
   parts_->metrics->unfinished.sub();
   auto& m = *parts_->sockets;
   if (c.state() == connection::phase::open) {
-    m.handshakes.add(c.tls().resumed ? handshake::resumed : handshake::full);
-    m.handshake_seconds.observe(now() - e.began);
+    const auto agreed = c.tls();
+    m.handshakes.add(agreed.resumed ? handshake::resumed : handshake::full);
+    m.handshake_seconds.observe(now() - e.began,
+                                agreed.hybrid ? key_exchange::hybrid : key_exchange::classic);
+    if (agreed.downgraded)
+      m.pq_downgrades.add();
     return;
   }
   const auto& why = c.ending();

@@ -118,7 +118,7 @@ result<arrival> onion_wire::receive(instant deadline) {
   if (!in)
     return std::unexpected{in.error()};
   if (in->empty())
-    return arrival{.ended = true, .clean = true};
+    return arrival{.slices = {}, .ended = true, .clean = true};
   return arrival{.slices = {core::bytes::copy(*in)}};
 }
 

@@ -3,12 +3,10 @@
 #include "core/log.hpp"
 #include "oap/reject.hpp"
 #include "transport/oap_stream.hpp"
-#include "transport/reject_detail.hpp"
 
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
-#include <numeric>
 
 namespace ron::transport {
 
@@ -122,6 +120,11 @@ void oap_connection::link_failed(const core::error& why) {
 void oap_connection::pump() {
   take_events();
   deliver();
+  write_later();
+}
+
+/// Once, when all streams have had their turn.
+void oap_connection::write_later() {
   self_->defer([this] {
     if (!ended_)
       write_out();
@@ -177,78 +180,97 @@ void oap_connection::deliver() {
 }
 
 void oap_connection::from_stream(stream_output& out) {
-  auto s = slots_.find(out.corr);
-  if (s == slots_.end() || !session_)
+  auto found = slots_.find(out.corr);
+  if (found == slots_.end() || !session_)
     return; // the stream is over; nobody waits for this
+  auto& s = found->second;
+  progress how{s, out.corr, timed_now()};
   for (auto& item : out.items) {
     if (std::holds_alternative<send_error>(item) || std::holds_alternative<send_breach>(item))
-      s->second.pending.clear(); // an ERROR does not wait behind what it makes void
-    s->second.pending.push_back(std::move(item));
+      s.pending.clear(); // an ERROR does not wait behind what it makes void
+    if (!s.pending.empty() || !give(how, item))
+      s.pending.push_back(std::move(item));
   }
-  advance(out.corr, s->second);
-  retire(out.corr);
-  pump();
+  settle_slot(how);
+  retire(found);
+  write_later();
 }
 
-/// Gives the session what it takes of a stream's output, in order.
+/// Gives the session what waits of a stream's output, in order.
 void oap_connection::advance(oap::corr_t corr, slot& s) {
+  progress how{s, corr, timed_now()};
+  while (!s.pending.empty() && give(how, s.pending.front()))
+    s.pending.pop_front();
+  settle_slot(how);
+}
+
+/// When framing begins, if this one is timed: a clock read costs as much as a small frame.
+core::instant oap_connection::timed_now() const noexcept {
+  constexpr std::uint32_t timed_one_in = 16;
+  return advances_ % timed_one_in == 0 ? now() : core::instant{};
+}
+
+/// Gives the session one item of a stream's output; false if it takes it later.
+bool oap_connection::give(progress& how, stream_item& item) {
+  const auto corr = how.corr;
+  if (auto* c = std::get_if<send_chunk>(&item)) {
+    oap::send_options o;
+    o.obj = c->obj ? &*c->obj : nullptr;
+    o.total = c->total;
+    o.end = c->end;
+    o.push = c->push;
+    o.status = c->status;
+    const auto sent = session_->send(corr, c->data, o);
+    if (sent == oap::send_status::would_block)
+      return false;
+    if (sent == oap::send_status::refused)
+      session_->fail(corr, {core::ec::internal, "the node could not frame its answer"});
+    ++how.freed;
+  } else if (std::holds_alternative<want_turn>(item)) {
+    how.turn = session_->ask_room(corr);
+    if (how.turn == 0)
+      return false;
+  } else if (auto* last = std::get_if<send_end>(&item)) {
+    session_->end(corr, last->status);
+  } else if (auto* bad = std::get_if<send_error>(&item)) {
+    session_->fail(corr, bad->why);
+  } else if (auto* broken = std::get_if<send_breach>(&item)) {
+    session_->breach(corr, broken->why);
+  } else if (auto* n = std::get_if<send_consumed>(&item)) {
+    session_->consumed(corr, n->frames);
+  }
+  how.moved = true;
+  return true;
+}
+
+/// Notes what came of it: whether the stream waits, and what room it has.
+void oap_connection::settle_slot(const progress& how) {
   // Fewer messages, and never a stream that waits: it has more chunks here than are owed.
   constexpr std::uint32_t owed_max = oap_stream_state::chunks_max / 2;
-  constexpr std::uint32_t timed_one_in = 16; // a clock read costs as much as the frame
-  std::uint32_t freed = 0;
-  std::uint32_t turn = 0;
-  const auto before = s.pending.size();
-  const bool timed = before != 0 && advances_ % timed_one_in == 0;
-  const auto began = timed ? now() : core::instant{};
-  while (!s.pending.empty()) {
-    auto& item = s.pending.front();
-    if (auto* c = std::get_if<send_chunk>(&item)) {
-      oap::send_options o;
-      o.obj = c->obj ? &*c->obj : nullptr;
-      o.total = c->total;
-      o.end = c->end;
-      o.push = c->push;
-      o.status = c->status;
-      const auto how = session_->send(corr, c->data, o);
-      if (how == oap::send_status::would_block)
-        break;
-      if (how == oap::send_status::refused)
-        session_->fail(corr, {core::ec::internal, "the node could not frame its answer"});
-      ++freed;
-    } else if (std::holds_alternative<want_turn>(item)) {
-      turn = session_->ask_room(corr);
-      if (turn == 0)
-        break;
-    } else if (auto* last = std::get_if<send_end>(&item)) {
-      session_->end(corr, last->status);
-    } else if (auto* bad = std::get_if<send_error>(&item)) {
-      session_->fail(corr, bad->why);
-    } else if (auto* broken = std::get_if<send_breach>(&item)) {
-      session_->breach(corr, broken->why);
-    } else if (auto* n = std::get_if<send_consumed>(&item)) {
-      session_->consumed(corr, n->frames);
-    }
-    s.pending.pop_front();
-  }
+  auto& s = how.of;
   // A stream that has nothing to send is not blocked, however long it waits for credit.
   if (s.pending.empty() || std::holds_alternative<want_turn>(s.pending.front()))
     block(s, std::nullopt);
-  else if (!s.blocked_since || s.pending.size() != before)
+  else if (!s.blocked_since || how.moved)
     block(s, now());
-  if (freed > 0) {
+  if (how.freed > 0) {
     ++advances_;
-    if (timed)
-      service_->wire().encode_seconds.observe((now() - began) / freed);
-    s.room += freed;
+    if (how.began != core::instant{})
+      service_->wire().encode_seconds.observe((now() - how.began) / how.freed);
+    s.room += how.freed;
   }
-  if (turn > 0 || s.room >= owed_max)
-    self_->send(s.actor, stream_room{corr, std::exchange(s.room, 0), turn});
+  if (how.turn > 0 || s.room >= owed_max)
+    self_->send(s.actor, stream_room{how.corr, std::exchange(s.room, 0), how.turn});
 }
 
 /// Frees the slot of a stream that the session knows no more.
 void oap_connection::retire(oap::corr_t corr) {
-  auto s = slots_.find(corr);
-  if (s == slots_.end() || session_->is_open(corr))
+  if (auto s = slots_.find(corr); s != slots_.end())
+    retire(s);
+}
+
+void oap_connection::retire(slot_map::iterator s) {
+  if (session_->is_open(s->first))
     return;
   block(s->second, std::nullopt);
   idle_.push_back({std::move(s->second.actor), now()});
@@ -265,6 +287,7 @@ caf::actor oap_connection::take_actor() {
 }
 
 void oap_connection::write_out() {
+  take_events(); // of what the streams have said
   while (link_->backlog() < backlog_high && session_->take(out_)) {
     count(); // whoever has an answer finds it in the metrics
     link_->write(out_);
@@ -433,70 +456,6 @@ void oap_connection::trim_idle(core::instant t) {
   idle_.erase(idle_.begin(), keep);
   if (idle_.empty() && slots_.empty() && session_)
     session_->trim();
-}
-
-/// Exports what the session has counted since the last time.
-void oap_connection::count() {
-  if (!session_)
-    return;
-  count_held();
-  auto& m = service_->wire();
-  const auto& c = session_->counters();
-  auto add = [](auto& family, std::uint64_t n, auto... label) {
-    if (n != 0) // most are: a turn knows few kinds of frames
-      family.add_n(n, label...);
-  };
-  for (std::size_t i = 0; i < oap::bucket_count; ++i)
-    add(m.rejects, c.rejects[i] - counted_.rejects[i], static_cast<oap::bucket>(i));
-  for (std::size_t i = 0; i < oap::kind_count; ++i) {
-    add(m.frames, c.frames_in[i] - counted_.frames_in[i], static_cast<oap::kind>(i));
-    add(m.frames_out, c.frames_out[i] - counted_.frames_out[i], static_cast<oap::kind>(i));
-  }
-  add(m.streams_total, c.streams - counted_.streams);
-  add(m.starts_refused, c.starts_refused - counted_.starts_refused);
-  add(m.window_stalls, c.window_stalls - counted_.window_stalls);
-  counted_ = c;
-}
-
-/// Exports what the session holds and owes now.
-void oap_connection::count_held() {
-  auto& m = service_->wire();
-  const auto show = [](auto& gauge, std::int64_t& shown, std::uint64_t value, auto... label) {
-    const auto now = static_cast<std::int64_t>(value);
-    if (now != shown)
-      gauge.add_n(now - std::exchange(shown, now), label...);
-  };
-  show(m.staging_bytes, staged_, ended_ ? 0 : session_->staging_bytes());
-  show(m.credit, granted_, ended_ ? 0 : session_->committed_frames(), direction::in);
-  show(m.credit, unacknowledged_, ended_ ? 0 : session_->inflight(), direction::out);
-}
-
-std::uint64_t oap_connection::frames_in() const noexcept {
-  const auto& in = session_->counters().frames_in;
-  return std::accumulate(in.begin(), in.end(), std::uint64_t{0});
-}
-
-/// One line for each bad frame; the log throttles them. Nothing of what the peer sent is in it.
-void oap_connection::log_rejects() {
-  if (!session_->take_rejects(rejects_))
-    return;
-  for (const auto& r : rejects_) {
-    const auto& about = oap::info(r.why);
-    const auto d = detail_of(r.why, session_->limits(), session_->hello_received());
-    core::log::info("oap", "frame rejected",
-                    {{"reason", about.name},
-                     {"bucket", oap::to_string(about.bucket)},
-                     {"scope", about.scope == oap::scope::stream ? "stream" : "connection"},
-                     {"offset", r.offset},
-                     {"length", r.length},
-                     {"field", d.field},
-                     {"field_offset", d.field_offset},
-                     {"limit", d.limit},
-                     {"knob", d.knob},
-                     {"corr_id", r.corr},
-                     {"connection", self_->id()},
-                     {"peer", info_.peer}});
-  }
 }
 
 // -- the actor -----------------------------------------------------------------------

@@ -68,12 +68,28 @@ private:
     core::instant since;
   };
 
+  using slot_map = std::unordered_map<oap::corr_t, slot>;
+  /// What came of a stream's output so far.
+  struct progress {
+    slot& of;
+    oap::corr_t corr;
+    core::instant began; ///< of framing; the epoch if it is not timed
+    std::uint32_t freed = 0;
+    std::uint32_t turn = 0; ///< events that the peer takes, if `want_turn` was answered
+    bool moved = false;
+  };
+
   void pump();
+  void write_later();
   void take_events();
   void happened(oap::corr_t corr, oap::event e);
   void deliver();
   void advance(oap::corr_t corr, slot& s);
+  core::instant timed_now() const noexcept;
+  bool give(progress& how, stream_item& item);
+  void settle_slot(const progress& how);
   void retire(oap::corr_t corr);
+  void retire(slot_map::iterator s);
   caf::actor take_actor();
   void write_out();
   void read_on();
@@ -99,7 +115,7 @@ private:
   link_ptr link_;
   link_info info_;
   std::optional<oap::session> session_;
-  std::unordered_map<oap::corr_t, slot> slots_;          ///< <= max_streams
+  slot_map slots_;                                       ///< <= max_streams
   std::vector<idle_slot> idle_;                          ///< <= max_streams
   std::vector<oap::corr_t> touched_;                     ///< slots with `events`
   oap::events events_;

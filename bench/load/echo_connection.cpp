@@ -122,8 +122,10 @@ bool echo_connection::receive() {
 
 /// The handshake is complete.
 bool echo_connection::shaken() {
-  if (tls_->info().resumed)
-    ++work_.resumed;
+  const auto info = tls_->info();
+  work_.resumed += info.resumed ? 1 : 0;
+  work_.cipher = info.cipher;
+  work_.group = info.group;
   if (work_.what == workload::kind::handshake) {
     work_.done(dialled_, dialled_, now());
     return true;
@@ -148,6 +150,10 @@ void echo_connection::take(oap::event& e) {
     session_->consumed(d->corr);
     work_.bytes_in += work_.counting ? d->bytes.size() : 0;
     if (auto s = slots_.find(d->corr); s != slots_.end() && s->second.busy) {
+      const auto at = work_.payload - s->second.left;
+      if (!work_.expected.empty()
+          && work_.expected.compare(at, d->bytes.size(), d->bytes.text()) != 0)
+        work_.failed("other bytes than expected at " + std::to_string(at));
       s->second.left -= std::min<std::uint64_t>(s->second.left, d->bytes.size());
       if (s->second.left == 0)
         complete(d->corr);

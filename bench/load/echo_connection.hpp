@@ -30,7 +30,10 @@ struct workload {
   std::uint64_t payload = 1'024;
   bool paced = false;  ///< requests are due at their time, whoever is ready
   bool resume = false; ///< handshakes with a ticket once there is one
-  core::bytes bytes{}; ///< `payload` of them
+  core::bytes bytes{};    ///< `payload` of them
+  std::string expected{}; ///< what a stream brings, compared byte for byte; empty: not compared
+  std::string cipher{};   ///< of the last handshake
+  std::string group{};
 
   std::deque<core::instant> due{}; ///< requests that wait for a stream; bounded by `due_max`
   static constexpr std::size_t due_max = 100'000;

@@ -13,6 +13,8 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
 namespace {
 
@@ -24,6 +26,7 @@ constexpr std::string_view usage
     "         [--conns 1] [--streams 1] [--payload 1024] [--rps 0] [--seconds 1]\n"
     "         [--warmup-ms 200]\n"
     "         [--pq off|prefer|require] [--alpn oap/1] [--resume 0|1]\n"
+    "         [--verify FILE]\n"
     "Modes: echo       one DATA up, the same down, on --streams streams of each connection;\n"
     "                  --rps 0 sends the next one at once, else requests are due at their\n"
     "                  time and wait for a stream, which counts as latency\n"
@@ -83,6 +86,12 @@ public:
     work_.payload = f.number("payload", 1, echo ? core::limits::chunk_bytes : 1ull << 40);
     work_.bytes = core::bytes::copy(std::string(echo ? work_.payload : 0, 'x'));
     work_.paced = rps_ > 0;
+    if (!f.text("verify").empty()) {
+      std::ifstream in{f.text("verify"), std::ios::binary};
+      work_.expected.assign(std::istreambuf_iterator<char>{in}, {});
+      if (work_.expected.size() != work_.payload)
+        f.refuse("--verify: not a file of --payload bytes");
+    }
     work_.resume = f.text("resume") == "1";
   }
   ~run() { ::close(epoll_); }
@@ -182,6 +191,8 @@ private:
                     {"p99_sent_us", static_cast<double>(work_.sent_times.quantile(0.99)) / 1e3},
                     {"max_us", static_cast<double>(work_.times.max()) / 1e3},
                     {"connections", conns_},
+                    {"cipher", work_.cipher},
+                    {"group", work_.group},
                     {"resumed", work_.resumed},
                     {"errors", work_.errors},
                     {"cpu_seconds", core::read_process_usage().cpu_seconds - cpu_}};
@@ -213,7 +224,7 @@ int main(int argc, char** argv) {
                       {{"target", "127.0.0.1:8443"}, {"pin", ""}, {"ca", ""}, {"mode", "echo"},
                        {"conns", "1"}, {"streams", "1"}, {"payload", "1024"}, {"rps", "0"},
                        {"seconds", "1"}, {"warmup-ms", "200"}, {"pq", "off"}, {"alpn", "oap/1"},
-                       {"resume", "0"}},
+                       {"resume", "0"}, {"verify", ""}},
                       usage};
   std::signal(SIGPIPE, SIG_IGN);
   core::raise_descriptor_limit();

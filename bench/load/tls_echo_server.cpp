@@ -18,6 +18,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
 namespace {
 
@@ -25,7 +27,7 @@ using namespace ron;
 
 constexpr std::string_view usage
   = "usage: tls_echo_server [--listen 127.0.0.1:0] [--shards 1] [--cert FILE --key FILE]\n"
-    "                       [--pq off|prefer|require]\n"
+    "                       [--pq off|prefer|require] [--body FILE]\n"
     "Serves OAP/1 over TLS until SIGTERM. The first line on stdout says where and with which\n"
     "certificate, the last one how much processor time it took.\n"
     "  tls_echo_server --listen 127.0.0.1:8443 &\n"
@@ -42,7 +44,8 @@ public:
 /// Sends pieces of 64 KiB as fast as the caller takes them.
 class source : public std::enable_shared_from_this<source> {
 public:
-  source(transport::exchange_ptr x, std::uint64_t bytes) : x_(std::move(x)), left_(bytes) {
+  source(transport::exchange_ptr x, core::bytes body, std::uint64_t bytes)
+    : x_(std::move(x)), body_(std::move(body)), left_(bytes) {
     // nop
   }
   void go() {
@@ -56,30 +59,31 @@ public:
         x_->finish();
         break;
       }
-      const auto n = std::min<std::uint64_t>(left_, core::limits::chunk_bytes);
+      const auto n = std::min<std::uint64_t>(
+        {left_, core::limits::chunk_bytes, body_.size() - at_});
+      const auto piece = body_.slice(at_, n);
       left_ -= n;
-      x_->write(noise().slice(0, n), [me = shared_from_this()] { me->go(); });
+      at_ = (at_ + n) % body_.size();
+      x_->write(piece, [me = shared_from_this()] { me->go(); });
     } while (again_);
     running_ = false;
   }
 
 private:
-  static const core::bytes& noise() {
-    static const auto bytes = core::bytes::copy(std::string(core::limits::chunk_bytes, 'x'));
-    return bytes;
-  }
   transport::exchange_ptr x_;
+  core::bytes body_;
+  std::size_t at_ = 0;
   std::uint64_t left_;
   bool running_ = false;
   bool again_ = false;
 };
 
-void serve_source(const transport::exchange_ptr& x) {
+void serve_source(const transport::exchange_ptr& x, const core::bytes& body) {
   core::object_reader in{x->request().args};
   const auto bytes = in.optional_uint("bytes", 0, 1ull << 40);
   if (auto ok = in.finish(); !ok)
     return x->fail(ok.error());
-  std::make_shared<source>(x, bytes.value_or(0))->go();
+  std::make_shared<source>(x, body, bytes.value_or(0))->go();
 }
 
 core::crypto::identity_ptr identity_of(const load::flags& f) {
@@ -97,6 +101,18 @@ core::config::pq_mode pq_of(const load::flags& f) {
   f.refuse("--pq: off, prefer or require");
 }
 
+/// What `source` sends, again and again: a file, or a piece of nothing in particular.
+core::bytes body_of(const load::flags& f) {
+  std::string text(core::limits::chunk_bytes, 'x');
+  if (!f.text("body").empty()) {
+    std::ifstream in{f.text("body"), std::ios::binary};
+    text.assign(std::istreambuf_iterator<char>{in}, {});
+    if (text.empty())
+      f.refuse("--body: cannot read " + f.text("body"));
+  }
+  return core::bytes::copy(text);
+}
+
 void end_all(std::string_view type) {
   auto& all = core::directory::instance();
   for (const auto& r : all.snapshot([&](const core::actor_record& a) { return type == a.type; }))
@@ -108,7 +124,7 @@ void end_all(std::string_view type) {
 int main(int argc, char** argv) {
   const load::flags f{argc, argv,
                       {{"listen", "127.0.0.1:0"}, {"shards", "1"}, {"cert", ""}, {"key", ""},
-                       {"pq", "off"}},
+                       {"pq", "off"}, {"body", ""}},
                       usage};
   const auto where = f.address("listen");
   const auto identity = identity_of(f);
@@ -148,7 +164,10 @@ int main(int argc, char** argv) {
   }
 
   auto rows = transport::wire_operations();
-  rows.push_back({.name = "source", .needs = transport::access::none, .handle = serve_source});
+  rows.push_back({.name = "source", .needs = transport::access::none, 
+                  .handle = [body = body_of(f)](const transport::exchange_ptr& x) {
+                    serve_source(x, body);
+                  }});
   auto service = std::make_shared<transport::oap_service>(
     transport::operation_table{std::move(rows)}, gate, clock, registry, transport::oap_settings{});
   auto make = [&](caf::local_actor*, transport::accepted a) {

@@ -116,7 +116,9 @@ result<void> set_common(SSL_CTX* ctx, config::pq_mode pq, bool server) {
                              | SSL_OP_CIPHER_SERVER_PREFERENCE
                              | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
                              | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
-  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // The chain is sent as its file has it; else OpenSSL builds one anew in each handshake.
+  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                          | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(ctx, 1); // our BIO is memory: fewer, larger copies
   SSL_CTX_set_max_early_data(ctx, 0);
   SSL_CTX_set_recv_max_early_data(ctx, 0);

@@ -122,8 +122,12 @@ void tls_link::go_on(core::bytes slice) {
 /// updates, the alert that says why not. False after a failure.
 bool tls_link::decrypt(core::byte_view& raw, std::span<std::uint8_t> room, core::bytes& out) {
   auto begin = slab_.filled();
+  const auto was_open = session_.is_open();
   auto done = session_.feed(raw, room);
-  send_output();
+  if (!was_open && session_.is_open())
+    post([this] { send_output(); }); // tickets; the owner's first write takes them along
+  else
+    send_output();
   if (!done) {
     fail(done.error());
     return false;

@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -161,20 +162,25 @@ private:
     work_.times.add(static_cast<std::uint64_t>((now() - s.began).count()));
   }
 
-  void flush() {
-    for (; missing_ != 0 && work_.what == mode::request; --missing_) {
-      const auto before = slots_.size();
+  /// Streams that could not be opened when it was their time.
+  void open_missing() {
+    for (auto n = std::exchange(missing_, 0); n != 0; --n) {
       open();
-      if (slots_.size() == before) {
-        --missing_; // not now either
-        break;
+      if (missing_ != 0) { // not now either
+        missing_ = n;
+        return;
       }
     }
+  }
+
+  void flush() {
+    open_missing();
     while (session_.take(out_)) {
       client_->lanes().write(out_);
       while (session_.take_events(events_)) // there is room again: streams that waited go first
         for (auto& e : events_)
           take(e);
+      open_missing();
     }
     client_->flush();
   }

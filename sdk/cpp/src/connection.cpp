@@ -96,7 +96,16 @@ std::unexpected<core::error> no_handshake(const client_options& o, const core::e
 
 } // namespace
 
-result<std::unique_ptr<connection>> connection::open(const client_options& options) {
+oap::session_settings connection::usual_settings() {
+  oap::session_settings settings;
+  settings.ua = "ron-sdk-cpp";
+  settings.max_frame = core::limits::oap_frame_bytes_default;
+  settings.ack_window = 32;
+  return settings;
+}
+
+result<std::unique_ptr<connection>> connection::open(const client_options& options,
+                                                     const oap::session_settings& settings) {
   const auto deadline = now() + options.connect_timeout;
   auto fd = dial(options, deadline);
   if (!fd)
@@ -104,10 +113,6 @@ result<std::unique_ptr<connection>> connection::open(const client_options& optio
   std::unique_ptr<connection> c{new connection(*fd)};
   if (auto ok = c->handshake(options, deadline); !ok)
     return std::unexpected{ok.error()};
-  oap::session_settings settings;
-  settings.ua = "ron-sdk-cpp";
-  settings.max_frame = core::limits::oap_frame_bytes_default;
-  settings.ack_window = 32;
   c->session_.emplace(oap::role::dialer, settings);
   while (!c->session_->hello_received()) {
     auto events = c->step(deadline);

@@ -19,15 +19,19 @@ void keep_earlier(std::optional<instant>& next, std::optional<instant> other) {
     next = other;
 }
 
+void show_lines(mailbox_state& st) {
+  st.parts->show(st.shown, {static_cast<std::int64_t>(st.waiters->size()),
+                            static_cast<std::int64_t>(st.followers->size()),
+                            static_cast<std::int64_t>(st.readers->size()),
+                            static_cast<std::int64_t>(st.readers->held())});
+}
+
 /// Sets the timer unless one fires by `next` already; one that fires too early does no harm.
 void arm(mailbox_self self, std::optional<instant> next) {
   auto& st = self->state;
   keep_earlier(next, st.waiters->next_end());
   keep_earlier(next, st.followers->next_end());
-  st.parts->show(st.shown, {static_cast<std::int64_t>(st.waiters->size()),
-                            static_cast<std::int64_t>(st.followers->size()),
-                            static_cast<std::int64_t>(st.readers->size()),
-                            static_cast<std::int64_t>(st.readers->held())});
+  show_lines(st);
   if (!next || (st.tick_at != instant{} && st.tick_at <= *next))
     return;
   st.tick_at = *next;
@@ -105,6 +109,7 @@ caf::result<received> serve(mailbox_self self, std::size_t at, receive& r) {
   auto promise = self->make_response_promise<received>();
   if (const auto room = room_of(st, r, now); room != 0) {
     if (auto found = take(self, at, r, room); !found.empty()) {
+      show_lines(st);
       answer_when_kept(self, at, promise, received{std::move(found)});
       return promise;
     }
@@ -161,12 +166,19 @@ void on_leave(mailbox_self self, leave& l) {
   };
   st.waiters->serve(l.topic, [&](waiting_receive& w) { return end(w, received{}); });
   st.followers->serve(l.topic, [&](waiting_browse& w) { return end(w, browsed{}); });
-  const auto held = st.readers->leave(l.reader);
-  if (!held.empty() && !st.seats[at].loading) {
-    st.parts->at(at).give_back(l.topic, held, self->clock().now());
-    keep(self, at);
-  }
+  if (auto held = st.readers->leave(l.reader); !held.empty())
+    st.seats[at].returns.emplace_back(l.topic, std::move(held));
+  give_back(self, at);
   pump(self, l.topic);
+}
+
+void give_back(mailbox_self self, std::size_t at) {
+  auto& st = self->state;
+  if (st.seats[at].loading || st.seats[at].returns.empty())
+    return;
+  for (const auto& [topic, receipts] : std::exchange(st.seats[at].returns, {}))
+    st.parts->at(at).give_back(topic, receipts, self->clock().now());
+  keep(self, at);
 }
 
 void show_followers(mailbox_self self, const std::string& topic) {
@@ -180,6 +192,7 @@ void show_followers(mailbox_self self, const std::string& topic) {
     w.promise.deliver(std::move(page));
     return turn::served;
   });
+  show_lines(st);
 }
 
 void pump(mailbox_self self, const std::string& topic) {

@@ -12,6 +12,9 @@ caf::result<browsed> serve(mailbox_self self, std::size_t at, browse& b);
 /// A reader is gone; its topic may be on another shard.
 void on_leave(mailbox_self self, leave& l);
 
+/// Gives back to partition `at` what its readers that left hold; nothing while it loads.
+void give_back(mailbox_self self, std::size_t at);
+
 /// Something changed in `topic` alone: delivers to those who wait for it.
 void pump(mailbox_self self, const std::string& topic);
 /// The same for all topics; also ends the waits whose time is over.

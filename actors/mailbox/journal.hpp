@@ -56,9 +56,10 @@ public:
   /// False while so much waits for the disk that callers are better told to come again.
   virtual bool has_room() const = 0;
 
-  /// The next piece of what the partition held, at most `page_entries_max` entries or a little more
-  /// than `page_bytes_max`. Waits for the disk: not on a shard. Errors: busy, degraded, internal,
-  /// bad_digest (damaged on disk).
+  /// The next piece of what the partition held, at most `page_entries_max` entries or a little
+  /// more than `page_bytes_max`. Waits for the disk: not on a shard. A damaged record is left out
+  /// and put aside, so that one bad byte does not hold up the rest; a message whose state is
+  /// damaged counts as never delivered. Errors: busy, degraded, internal.
   virtual core::result<journal_page> read(bucket_share of, const read_place& from) = 0;
   static constexpr std::size_t page_entries_max = 512;
   static constexpr std::size_t page_bytes_max = 1u << 20;
@@ -67,6 +68,8 @@ public:
   virtual bucket bucket_of(std::string_view topic) const noexcept = 0;
   /// The highest sequence number that was ever kept, as of the opening.
   virtual std::uint64_t last_seq() const noexcept = 0;
+  /// Damaged records that were found and put aside, in this life of the store and before.
+  virtual std::size_t damaged() const = 0;
   /// For metrics.
   virtual journal_stats stats() = 0;
 };

@@ -43,6 +43,7 @@ void on_page(mailbox_self self, std::size_t at, result<journal_page> page) {
   self->state.seats[at].loading = false;
   parts.publish(at);
   parts.set_loaded(at, true);
+  give_back(self, at);
   pump_all(self);
 }
 

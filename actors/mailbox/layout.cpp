@@ -160,7 +160,7 @@ void encode_one(const forget_send& c, const time_frame&, std::vector<write>& out
 } // namespace
 
 std::vector<std::string> table_names() {
-  return {"mail", "states", "sends", "counters"};
+  return {"mail", "states", "sends", "counters", "damaged"};
 }
 
 std::uint64_t time_frame::to_wall(instant t) const noexcept {

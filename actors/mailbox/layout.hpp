@@ -17,9 +17,10 @@
 /// | mail     | bucket u16, seq u64  | state as accepted, then what never changes, payload last |
 /// | states   | bucket u16, seq u64  | state, once it differs from the one in `mail`            |
 /// | sends    | bucket u16, slot 32  | until u64, body hash 32, message id, caller              |
+/// | damaged  | table u8, its key    | the value that was found under that key                  |
 /// | counters | "seq", "topics"      | highest sequence number u64; key that spreads topics 16  |
 ///
-/// Each value but the counters ends with eight bytes of a hash of its key and itself.
+/// Each value of the first three ends with eight bytes of a hash of its key and itself.
 namespace ron::mailbox::layout {
 
 namespace lmdb = core::store;
@@ -31,6 +32,7 @@ inline constexpr lmdb::table mail{0};
 inline constexpr lmdb::table states{1};
 inline constexpr lmdb::table sends{2};
 inline constexpr lmdb::table counters{3};
+inline constexpr lmdb::table damaged{4};
 std::vector<std::string> table_names();
 
 /// Turns points on the monotonic clock into wall time and back, as of one moment.

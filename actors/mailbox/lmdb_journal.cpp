@@ -2,6 +2,7 @@
 
 #include "core/ids.hpp"
 #include "core/sip_hash.hpp"
+#include "mailbox/damaged_records.hpp"
 #include "mailbox/layout.hpp"
 
 #include <algorithm>
@@ -62,7 +63,8 @@ public:
   lmdb_journal(std::unique_ptr<lmdb::environment> env, const lmdb_journal_options& o, founding f,
                const core::clock& clock, std::unique_ptr<lmdb::writer> log)
     : options_(o), founding_(f), clock_(clock), env_(std::move(env)), log_(std::move(log)) {
-    // nop
+    if (auto view = env_->read())
+      aside_.remember(*view);
   }
 
   void write(std::uint64_t source, std::vector<change> changes, kept then) override {
@@ -130,6 +132,7 @@ public:
     return static_cast<bucket>(core::sip_hash_13(founding_.topics, text(topic)) % buckets);
   }
   std::uint64_t last_seq() const noexcept override { return founding_.seq; }
+  std::size_t damaged() const override { return aside_.count(); }
 
   journal_stats stats() override {
     journal_stats out;
@@ -165,16 +168,18 @@ private:
     return true;
   }
 
-  static result<void> take_mail(const lmdb::read_view& view, const lmdb::cursor& cursor,
-                                const layout::time_frame& at, journal_page& page) {
+  result<void> take_mail(const lmdb::read_view& view, const lmdb::cursor& cursor,
+                         const layout::time_frame& at, journal_page& page) {
     auto m = layout::decode_mail(cursor.key(), cursor.value(), at);
-    if (!m)
-      return std::unexpected{m.error()};
+    if (!m) {
+      aside_.put(*log_, layout::mail, cursor.key(), cursor.value());
+      return {};
+    }
     if (auto v = view.get(layout::states, cursor.key())) {
-      auto s = layout::decode_state(cursor.key(), *v, at);
-      if (!s)
-        return std::unexpected{s.error()};
-      m->state = *s;
+      if (auto s = layout::decode_state(cursor.key(), *v, at))
+        m->state = *s;
+      else
+        aside_.put(*log_, layout::states, cursor.key(), *v);
     } else if (v.error().code != ec::not_found) {
       return std::unexpected{v.error()};
     }
@@ -182,18 +187,19 @@ private:
     return {};
   }
 
-  static result<void> take_send(const lmdb::cursor& cursor, const layout::time_frame& at,
-                                journal_page& page, bucket in) {
-    auto s = layout::decode_send(cursor.key(), cursor.value(), at);
-    if (!s)
-      return std::unexpected{s.error()};
-    page.sends.emplace_back(in, std::move(*s));
+  result<void> take_send(const lmdb::cursor& cursor, const layout::time_frame& at,
+                         journal_page& page, bucket in) {
+    if (auto s = layout::decode_send(cursor.key(), cursor.value(), at))
+      page.sends.emplace_back(in, std::move(*s));
+    else
+      aside_.put(*log_, layout::sends, cursor.key(), cursor.value());
     return {};
   }
 
   const lmdb_journal_options options_;
   const founding founding_;
   const core::clock& clock_;
+  damaged_records aside_;
   std::atomic<std::size_t> pending_{0};
   std::atomic<std::size_t> pending_bytes_{0};
   std::unique_ptr<lmdb::environment> env_;

@@ -119,12 +119,20 @@ caf::result<headlines> serve(mailbox_self self, std::size_t at, const look& q) {
 caf::result<settled> serve(mailbox_self self, std::size_t at, const settle& s) {
   auto& box = self->state.parts->at(at);
   const auto now = self->clock().now();
-  for (const auto& receipt : s.receipts)
-    self->state.readers->settled(receipt);
-  auto out = answer(self, at, settled{s.ack ? box.ack(s.topic, s.receipts, now)
-                                            : box.nack(s.topic, s.receipts, now)});
+  settled out{s.ack ? box.ack(s.topic, s.receipts, now) : box.nack(s.topic, s.receipts, now)};
+  auto promise = self->make_response_promise<settled>();
+  keep(self, at, [self, promise, s, out = std::move(out)](core::result<void> r) mutable {
+    if (!r) {
+      promise.deliver(core::to_caf(r.error()));
+      return;
+    }
+    for (const auto& receipt : s.receipts)
+      self->state.readers->settled(receipt);
+    promise.deliver(std::move(out));
+    pump(self, s.topic); // its reader may have room
+  });
   pump(self, s.topic); // the next message of a key may be deliverable now
-  return out;
+  return promise;
 }
 
 caf::result<redriven> serve(mailbox_self self, std::size_t at, const redrive& r) {
@@ -220,6 +228,7 @@ partition_stats mailbox_parts::stats() const {
     std::lock_guard guard{s.mutex};
     all += s.last;
   }
+  all.damaged = store_ ? store_->damaged() : 0;
   all.waiting = static_cast<std::uint64_t>(waiting_.load(std::memory_order_relaxed));
   all.following = static_cast<std::uint64_t>(following_.load(std::memory_order_relaxed));
   all.readers = static_cast<std::uint64_t>(readers_now_.load(std::memory_order_relaxed));

@@ -27,6 +27,8 @@ constexpr family families[] = {
   {kind::gauge, "mailbox_dead_letters", "Dead letters held", &partition_stats::dead},
   {kind::gauge, "mailbox_idempotency_keys", "Idempotency keys remembered",
    &partition_stats::remembered},
+  {kind::gauge, "mailbox_damaged", "Records found damaged on disk and put aside",
+   &partition_stats::damaged},
   {kind::gauge, "mailbox_waiters", "Asks that wait for a delivery", &partition_stats::waiting},
   {kind::gauge, "mailbox_followers", "Asks that wait for something new to look at",
    &partition_stats::following},

@@ -391,7 +391,7 @@ void partition::restore(stored_mail s) {
   static_cast<mail_body&>(fresh) = std::move(s.body);
   static_cast<mail_state&>(fresh) = s.state;
   if (auto id = core::ulid::parse(fresh.id))
-    newest_ms_ = std::max(newest_ms_, id->time_ms());
+    newest_ms_ = std::max(newest_ms_, id->time_ms() + 1); // its random part says nothing
   auto& m = insert(topic, s.seq, std::move(fresh));
   if (m.at == place::dead) {
     t.dead.insert(s.seq);

@@ -43,17 +43,23 @@ public:
 
 private:
   void go_on() {
-    x_->want_room([me = this->shared_from_this()](std::uint32_t room) { me->ask(room); });
+    x_->want_room([me = this->shared_from_this()](std::uint32_t room) {
+      me->room_ = room;
+      me->ask(false);
+    });
   }
 
-  void ask(std::uint32_t room) {
+  /// Only waits when it is known that there is nothing: a request that may wait keeps its timer
+  /// until the end of that time, although it is answered at once.
+  void ask(bool wait) {
     auto target = box_.role().get();
     if (!target)
       return x_->fail({core::ec::degraded, "the mailbox is not available", 1'000});
     const auto now = x_->self()->clock().now();
-    const auto until = now + source_.options.heartbeat;
+    const auto until = wait ? now + source_.options.heartbeat : now;
     const auto timeout = core::timeout_until(until + answer_grace, now);
-    const batch most{room, payload_bytes_a_turn};
+    const batch most{room_, payload_bytes_a_turn};
+    waits_ = wait;
     x_->self()
       ->request(target, timeout, source_.question(most, until, reader_))
       .then([me = this->shared_from_this()](const typename Source::answer& got) { me->take(got); },
@@ -63,11 +69,13 @@ private:
   void take(const typename Source::answer& got) {
     if (x_->cancelled())
       return; // what it got is given back by its leave
+    source_.went_on(got);
+    if (got.messages.empty() && !waits_)
+      return ask(true);
     if (got.messages.empty())
       x_->beat();
     for (const auto& d : got.messages)
       x_->push({d.message_id, source_.shape(d)});
-    source_.went_on(got);
     go_on();
   }
 
@@ -81,6 +89,8 @@ private:
   exchange_ptr x_;
   Source source_;
   reader_id reader_;
+  std::uint32_t room_ = 0; ///< events that the wire takes now
+  bool waits_ = false;     ///< the ask that is out waits for something
 };
 
 struct deliveries {

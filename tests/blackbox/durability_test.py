@@ -1,8 +1,10 @@
-"""An acknowledged write survives kill -9, whatever else was going on. Prints its seed.
+"""An acknowledged write survives kill -9, whatever else was going on: four writers of objects, names
+and mail at random points of their work. Prints its seed.
 
-KILLS=200 is what a release is accepted by, SEED replays a run.
+The full tier kills 200 times, which is what a release is accepted by; KILLS says otherwise, SEED
+replays a run.
 """
-# ctest: TIMEOUT 240 LABELS blackbox
+# ctest: TIMEOUT 1800 LABELS blackbox
 import http.client
 import json
 import os
@@ -11,9 +13,10 @@ import threading
 import time
 
 import support
+from mailer import Mailer, check_mail
 from support import NO_RATES, NodeTest
 
-ROUNDS = int(os.environ.get("KILLS", "20"))
+ROUNDS = int(os.environ.get("KILLS") or (200 if os.environ.get("TEST_FULL") else 12))
 START_SECONDS = 5
 CONFIG = NO_RATES + """\
 [node]
@@ -92,22 +95,30 @@ class KillNine(NodeTest):
         node.arguments.append("--node.data-dir=" + os.path.join(node.folder, "data"))
         objects, names, slowest = {}, {}, 0.0
         self.deleted, self.doubted, self.pinned = set(), set(), set()
+        mailers, mail, settled = [], 0, 0
         for round_ in range(ROUNDS):
             began = time.monotonic()
             node.start(seconds=30)
             slowest = max(slowest, time.monotonic() - began)
             token = node.operator_token()
             self.check(node, token, objects, names)
+            for mailer in mailers:
+                check_mail(self, node, token, mailer)
             writers = [Writer(node, token, random.Random(dice.random()), f"round{round_}/w{i}")
-                       for i in range(4)]
-            for writer in writers:
+                       for i in range(2)]
+            mailers = [Mailer(node, token, random.Random(dice.random()), f"round{round_}-m{i}")
+                       for i in range(2)]
+            for writer in writers + mailers:
                 writer.start()
             wanted = dice.randrange(5, 60)  # killed in the middle of the writes, not after a time
-            support.wait_until(lambda: sum(len(w.objects) for w in writers) >= wanted, 60, "writes")
+            support.wait_until(lambda: sum(len(w.objects) for w in writers) >= wanted
+                               and all(m.sent for m in mailers), 60, "writes")
             node.kill()
-            for writer in writers:
+            for writer in writers + mailers:
                 writer.join(30)
                 self.assertEqual(writer.wrong, [])
+            mail += sum(len(m.sent) for m in mailers)
+            settled += sum(len(m.acked) for m in mailers)
             some = {}
             for writer in writers:
                 some |= writer.objects
@@ -121,12 +132,17 @@ class KillNine(NodeTest):
             # All of this round, and of the others a few: they were checked before.
             self.last = some
             objects |= some
+            print(f"kill {round_ + 1} of {ROUNDS}: {len(objects)} objects, {len(names)} names, "
+                  f"{mail} messages so far; slowest start {slowest:.2f} s", flush=True)
         node.start(seconds=30)
-        self.check(node, node.operator_token(), objects, names, everything=True)
+        token = node.operator_token()
+        self.check(node, token, objects, names, everything=True)
+        for mailer in mailers:
+            check_mail(self, node, token, mailer)
         node.stop()
-        print(f"{len(objects)} objects, {len(names)} names and {len(self.pinned)} pins survived "
-              f"{ROUNDS} kills, {len(self.deleted)} objects stayed deleted; "
-              f"slowest start {slowest:.2f} s", flush=True)
+        print(f"{len(objects)} objects, {len(names)} names, {len(self.pinned)} pins and {mail} messages "
+              f"survived {ROUNDS} kills, {len(self.deleted)} objects stayed deleted and {settled} "
+              f"messages acknowledged; slowest start {slowest:.2f} s", flush=True)
         self.assertLess(slowest, START_SECONDS)
 
     last = {}

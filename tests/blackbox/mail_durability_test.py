@@ -1,14 +1,12 @@
 """Acknowledged mail survives kill -9, what was acknowledged by its reader stays away. Prints its seed."""
 # ctest: TIMEOUT 240 LABELS blackbox
 import base64
-import http.client
-import json
 import os
 import random
-import threading
 import time
 
 import support
+from mailer import Mailer, check_mail
 from support import NO_RATES, NodeTest, wait_until
 
 ROUNDS = int(os.environ.get("ROUNDS", "12"))
@@ -18,65 +16,6 @@ CONFIG = NO_RATES + """\
 profile = macronode
 roles = ["omnigate", "index", "storage", "mailbox"]
 """
-AN_HOUR = 3_600_000
-
-
-class Mailer(threading.Thread):
-    """Sends, receives and acknowledges on a topic of its own until the node is gone. Keeps what it
-    was told, and what it asked for without hearing of it."""
-
-    def __init__(self, node, token, dice, topic):
-        super().__init__()
-        self.node, self.dice, self.topic = node, dice, topic
-        self.headers = {"Authorization": f"Bearer {token}"}
-        self.sent = {}  # message id: (body, Idempotency-Key or None)
-        self.held = {}  # message id: receipt
-        self.acked = set()
-        self.in_doubt = {"send": None, "receive": 0, "ack": None, "nack": None}
-        self.nacked = set()
-        self.wrong = []
-
-    def run(self):
-        connection = self.node.connection(timeout=20)
-        try:
-            for number in range(10**6):
-                self.step(connection, number)
-        except (OSError, http.client.HTTPException):
-            pass  # the kill
-        finally:
-            connection.close()
-
-    def ask(self, connection, path, body, headers=None):
-        connection.request("POST", f"/v1/mailbox/{self.topic}{path}", json.dumps(body),
-                           self.headers | (headers or {}))
-        answer = support.Answer(connection.getresponse())
-        if answer.status not in (200, 202):
-            self.wrong.append(f"{path}: {answer}")
-        return answer.json()
-
-    def step(self, connection, number):
-        text = f"{self.topic} {number} " + "x" * self.dice.choice((0, 100, 20_000))
-        body = {"payload": base64.b64encode(text.encode()).decode()}
-        key = f"{self.topic}-{number}" if number % 3 == 0 else None
-        self.in_doubt["send"] = (body, key)
-        message = self.ask(connection, "", body, {"Idempotency-Key": key} if key else {})
-        self.sent[message["message_id"]] = (body, key)
-        self.in_doubt["send"] = None
-        if number % 2:
-            return
-        self.in_doubt["receive"] = 2
-        got = self.ask(connection, "/receive", {"max": 2, "visibility_ms": AN_HOUR})["messages"]
-        self.held |= {m["message_id"]: m["receipt"] for m in got}
-        self.in_doubt["receive"] = 0
-        if self.held and number % 4 == 0:
-            how = self.dice.choice(("ack", "ack", "nack"))
-            message, receipt = self.held.popitem()
-            self.in_doubt[how] = message
-            result, = self.ask(connection, "/" + how, {"receipts": [receipt]})["results"]
-            if result["status"] != "ok":
-                self.wrong.append(f"{how}: {result}")
-            (self.acked if how == "ack" else self.nacked).add(message)
-            self.in_doubt[how] = None
 
 
 class KillNine(NodeTest):
@@ -94,7 +33,7 @@ class KillNine(NodeTest):
             slowest = max(slowest, time.monotonic() - began)
             token = node.operator_token()
             for mailer in mailers:
-                self.check(node, token, mailer)
+                check_mail(self, node, token, mailer)
             if round_ == ROUNDS:
                 break
             mailers = [Mailer(node, token, random.Random(dice.random()), f"r{round_}-m{i}")
@@ -114,51 +53,40 @@ class KillNine(NodeTest):
               f"slowest start {slowest:.2f} s", flush=True)
         self.assertLess(slowest, START_SECONDS)
 
-    def check(self, node, token, m):
-        def ask(method, path, body=None, headers=None):
-            answer = node.http(method, f"/v1/mailbox/{m.topic}{path}", body, headers, token=token)
+
+class Damage(NodeTest):
+    def test_a_damaged_message_is_put_aside_and_the_rest_goes_on(self):
+        node = self.new_node(CONFIG)
+        data = os.path.join(node.folder, "data")
+        node.arguments.append("--node.data-dir=" + data)
+
+        def ask(path, body):
+            answer = node.http("POST", "/v1/mailbox/t" + path, body, token=node.operator_token())
             self.assertIn(answer.status, (200, 202), answer)
             return answer.json()
-
-        # A replay of before the crash is known; one that got no answer has one effect.
-        for message, (body, key) in m.sent.items():
-            if key and (message in m.acked or m.dice.random() < 0.2):
-                again = ask("POST", "", body, {"Idempotency-Key": key})
-                self.assertEqual(again, {"message_id": message, "duplicate": True})
-        # Receipts of before the crash hold as long as their hour lasts.
-        held = list(m.held.items())
-        for message, receipt in held:
-            result, = ask("POST", "/ack", {"receipts": [receipt]})["results"]
-            self.assertEqual(result["status"], "ok", (m.topic, message))
-            result, = ask("POST", "/ack", {"receipts": [receipt]})["results"]
-            self.assertEqual(result["status"], "gone", (m.topic, message))
-        # Everything else is there to be received, but what a reader may have got without knowing.
-        doubt = {m.in_doubt["ack"], m.in_doubt["nack"]} - {None}
-        wanted = set(m.sent) - m.acked - set(m.held) - doubt
-        got = {}
-
-        def collect():
-            while some := ask("POST", "/receive", {"max": 100, "visibility_ms": AN_HOUR})["messages"]:
-                for message in some:
-                    self.assertNotIn(message["message_id"], got)
-                    got[message["message_id"]] = message
-            return ask("GET", "/stats")["waiting"] == 0
-        wait_until(collect, 20, "the rest of the mail")  # nacked ones wait for their back-off
-        stats = ask("GET", "/stats")
-        hidden = wanted - set(got)
-        self.assertLessEqual(len(hidden), m.in_doubt["receive"])
-        self.assertGreaterEqual(stats["in_flight"], len(got) + len(hidden))
-        self.assertLessEqual(stats["in_flight"], len(got) + len(hidden) + len(doubt))
-        self.assertFalse(set(got) & m.acked, "acknowledged mail has come back")
-        self.assertFalse(set(got) & set(m.held), "mail in flight was delivered again")
-        self.assertLessEqual(len(set(got) - wanted - doubt), 1 if m.in_doubt["send"] else 0)
-        for message, (body, _) in m.sent.items():
-            if message in got:
-                self.assertEqual(got[message]["payload"], body["payload"])
-        receipts = [message["receipt"] for message in got.values()]
-        for start in range(0, len(receipts), 100):
-            for result in ask("POST", "/ack", {"receipts": receipts[start:start + 100]})["results"]:
-                self.assertEqual(result["status"], "ok")
+        node.start()
+        texts = [base64.b64encode(t).decode() for t in (b"one", b"a text to be found", b"three")]
+        for text in texts:
+            ask("", {"payload": text})
+        node.stop()
+        with open(os.path.join(data, "mailbox", "data.mdb"), "r+b") as file:
+            everything = file.read()
+            at = everything.find(b"to be found")
+            self.assertGreater(at, 0)
+            while at >= 0:
+                file.seek(at)
+                file.write(b"T")
+                at = everything.find(b"to be found", at + 1)
+        for _ in range(2):
+            node.start()
+            self.assertEqual(node.metric("mailbox_damaged"), 1)
+            self.assertEqual(node.get("/readyz?for=write", endpoint="admin").status, 200)
+            self.assertIn("damaged", node.stderr())
+            node.stop()
+        node.start()
+        got = ask("/receive", {"max": 10})["messages"]
+        self.assertEqual([m["payload"] for m in got], [texts[0], texts[2]])
+        ask("", {"payload": texts[1]})
 
 
 if __name__ == "__main__":

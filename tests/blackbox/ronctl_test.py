@@ -159,7 +159,7 @@ class Use(RonctlCase):
         self.assertRegex(time, r"^\d\d:\d\d:\d\d$")
         self.assertIn(".", receipt)
         self.json("mb", "send", self.topic, stdin=b"\x1b[2J not for a terminal")
-        self.assertTrue(process.stdout.readline().endswith("\t(22 bytes)\n"))
+        self.assertTrue(process.stdout.readline().endswith("\t(23 bytes)\n"))
         self.assertEqual(process.wait(20), OK)
         stats = self.json("mb", "stats", self.topic)
         self.assertEqual((stats["waiting"], stats["in_flight"]), (0, 0))

@@ -1,3 +1,4 @@
+#include "mailbox/receipt.hpp"
 #include "mailbox_fixture.hpp"
 
 #include <algorithm>
@@ -302,22 +303,89 @@ TEST_F(Journal, ManyMessagesComeBackInPages) {
   EXPECT_EQ(whole.messages(), 1'500u);
 }
 
-TEST_F(Journal, DamageIsNoticed) {
-  ASSERT_TRUE(send(mail("a payload that can be found")));
-  store.reset();
-  const auto file = folder.path + "/mail/data.mdb";
+/// Changes the first byte of every `text` in the closed store.
+void damage(const test_folder& in, std::string_view text) {
+  const auto file = in.path + "/mail/data.mdb";
   std::fstream f{file, std::ios::in | std::ios::out | std::ios::binary};
   std::string all{std::istreambuf_iterator<char>{f}, {}};
-  bool found = false;
-  for (auto at = all.find("can be found"); at != all.npos; at = all.find("can be found", at + 1)) {
+  std::size_t found = 0;
+  for (auto at = all.find(text); at != all.npos; at = all.find(text, at + 1), ++found) {
     f.seekp(static_cast<std::streamoff>(at));
-    f.put('C');
-    found = true;
+    f.put(static_cast<char>(text[0] ^ 0x20));
   }
-  f.close();
-  ASSERT_TRUE(found);
-  store = open_journal(folder, clock);
-  EXPECT_EQ(store->read({}, {}).error().code, ec::bad_digest);
+  ASSERT_GT(found, 0u);
+}
+
+TEST_F(Journal, ADamagedMessageIsPutAsideAndTheRestGoesOn) {
+  for (const auto* text : {"one", "a payload that can be found", "three"})
+    ASSERT_TRUE(send(mail(text)));
+  box.reset();
+  store.reset();
+  damage(folder, "can be found");
+  for (int life = 0; life < 2; ++life) {
+    restart();
+    EXPECT_EQ(store->damaged(), 1u) << "counted once, and remembered";
+    EXPECT_EQ(box->messages(), 2u);
+    keep(); // what was moved is on disk
+  }
+  EXPECT_EQ(texts(receive()), (strings{"one", "three"}));
+  EXPECT_TRUE(send(mail("four")));
+}
+
+TEST_F(Journal, AMessageWhoseStateIsDamagedIsDeliveredAgain) {
+  ASSERT_TRUE(send(mail("a")));
+  const auto first = receive().at(0);
+  const auto seq = parse_receipt(first.receipt)->first;
+  const auto nonce = parse_receipt(first.receipt)->second;
+  std::string raw;
+  for (int shift = 56; shift >= 0; shift -= 8)
+    raw.push_back(static_cast<char>(nonce >> shift & 0xff));
+  EXPECT_GT(seq, 0u);
+  box.reset();
+  store.reset();
+  damage(folder, raw); // only its state has the nonce
+  restart();
+  EXPECT_EQ(store->damaged(), 1u);
+  const auto again = receive();
+  ASSERT_EQ(texts(again), strings{"a"});
+  EXPECT_EQ(again[0].attempt, 1u);
+  EXPECT_EQ(ack(again[0].receipt), statuses{receipt_status::ok});
+  restart();
+  EXPECT_EQ(box->messages(), 0u);
+  EXPECT_EQ(store->damaged(), 1u);
+}
+
+TEST_F(Journal, ADamagedIdempotencyKeyIsForgotten) {
+  auto m = mail("a", "key");
+  m.idempotency_key = "k";
+  m.caller = "somebody to be found";
+  ASSERT_TRUE(send(m));
+  box.reset();
+  store.reset();
+  damage(folder, "somebody to be found");
+  restart();
+  EXPECT_EQ(store->damaged(), 1u);
+  EXPECT_EQ(box->remembered(), 0u);
+  EXPECT_FALSE(send(m)->duplicate);
+  EXPECT_EQ(box->messages(), 2u);
+}
+
+TEST_F(Journal, WhatCannotBeMovedIsLeftOutAndFoundAgain) {
+  ASSERT_TRUE(send(mail("can be found")));
+  box.reset();
+  store.reset();
+  damage(folder, "can be found");
+  injected.sync_code = ENOSPC;
+  store = open_journal(folder, clock, &injected);
+  partition_sources s;
+  s.bucket_of = [this](std::string_view t) { return store->bucket_of(t); };
+  partition other{limits, std::move(s)};
+  load(*store, {}, other);
+  EXPECT_EQ(other.messages(), 0u);
+  injected.sync_code = 0;
+  restart();
+  EXPECT_EQ(box->messages(), 0u);
+  EXPECT_EQ(store->damaged(), 1u);
 }
 
 // Any history with restarts: what was accepted is there until it is acknowledged, nothing else is.

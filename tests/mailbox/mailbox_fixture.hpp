@@ -30,8 +30,11 @@ namespace fs = std::filesystem;
 struct set_faults : core::store::faults {
   std::atomic<int> write_code{0};
   std::atomic<int> sync_code{0};
-  int on_write() noexcept override { return write_code; }
-  int on_sync() noexcept override { return sync_code; }
+  std::atomic<int> write_left{0}; ///< not 0: the write of this number from now fails, once
+  std::atomic<int> sync_left{0};
+  int on_write() noexcept override { return due(write_left) ? EIO : write_code.load(); }
+  int on_sync() noexcept override { return due(sync_left) ? EIO : sync_code.load(); }
+  static bool due(std::atomic<int>& left) noexcept { return left > 0 && --left == 0; }
 };
 
 /// A folder that goes with the test.

@@ -160,12 +160,12 @@ struct Simulation {
 /// Whatever readers do, every message is delivered until it is acknowledged or dead.
 TEST(ReadersSimulation, NothingIsLostAndNothingIsWithTwoAtATime) {
   std::random_device entropy;
-  const auto* given = std::getenv("SEED");
+  const auto* given = std::getenv("RON_SEED");
   const std::uint64_t first = given ? std::strtoull(given, nullptr, 10) : entropy();
   const int runs = given ? 1 : std::getenv("TEST_FULL") ? 5'000 : 200;
   for (int run = 0; run < runs; ++run) {
     const auto seed = first + static_cast<std::uint64_t>(run);
-    SCOPED_TRACE("SEED=" + std::to_string(seed));
+    SCOPED_TRACE("RON_SEED=" + std::to_string(seed));
     Simulation s{seed};
     for (int step = 0; step < 400 && !testing::Test::HasFailure(); ++step) {
       switch (s.roll(8)) {

@@ -22,19 +22,24 @@ instant now() {
 
 } // namespace
 
-result<std::unique_ptr<connection>> connection::open(const client_options& options) {
+oap::session_settings connection::usual_settings() {
+  oap::session_settings settings;
+  settings.ua = "ron-sdk-cpp";
+  settings.max_frame = core::limits::oap_frame_bytes_default;
+  settings.ack_window = 32;
+  settings.features = {"x1"};
+  return settings;
+}
+
+result<std::unique_ptr<connection>> connection::open(const client_options& options,
+                                                     oap::session_settings settings) {
   const auto deadline =
     now() + (options.socks.empty() ? options.connect_timeout : options.tor_timeout);
   auto dial = options.dial ? options.dial : is_onion(options) ? dial_onion : dial_tls;
   auto wire = dial(options, deadline);
   if (!wire)
     return std::unexpected{wire.error()};
-  oap::session_settings settings;
-  settings.ua = "ron-sdk-cpp";
-  settings.max_frame = core::limits::oap_frame_bytes_default;
-  settings.ack_window = 32;
   settings.alpn = (*wire)->has_alpn();
-  settings.features = {"x1"};
   settings.independent_streams = (*wire)->independent_streams();
   std::unique_ptr<connection> c{new connection(std::move(*wire), std::move(settings))};
   while (!c->session_.hello_received()) {

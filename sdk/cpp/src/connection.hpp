@@ -18,7 +18,10 @@ namespace ron::sdk {
 class connection {
 public:
   /// Connects and says HELLO; the peer's HELLO has been read when this returns.
-  static core::result<std::unique_ptr<connection>> open(const client_options& options);
+  static core::result<std::unique_ptr<connection>>
+  open(const client_options& options, oap::session_settings settings = usual_settings());
+  /// What the client says in its HELLO.
+  static oap::session_settings usual_settings();
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "core/chunk_pool.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -20,14 +22,16 @@ class block {
 public:
   /// A block of `capacity` bytes, contents undefined, count 1.
   static block* make(std::size_t capacity) {
-    void* p = ::operator new(sizeof(block) + capacity);
+    const auto size = sizeof(block) + capacity;
+    void* p = chunk_pool::serves(size) ? chunk_pool::take() : ::operator new(size);
     return new (p) block(capacity);
   }
   void ref() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
   void unref() noexcept {
     if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      const bool pooled = chunk_pool::serves(sizeof(block) + capacity_);
       this->~block();
-      ::operator delete(static_cast<void*>(this));
+      pooled ? chunk_pool::give_back(this) : ::operator delete(static_cast<void*>(this));
     }
   }
   bool unique() const noexcept { return count_.load(std::memory_order_acquire) == 1; }

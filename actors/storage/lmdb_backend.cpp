@@ -39,6 +39,15 @@ struct group_copy {
 
 enum class patience : bool { none, any };
 
+/// Where the nodes above a group come from.
+enum class outboard_from : bool { disk, memory };
+
+/// RAM for pages of outboards that were read lately: as a rule the same few of an object, over and
+/// over. A sixteenth of the cache of groups, and enough for 4 GiB of objects.
+constexpr std::uint64_t outboard_cache(std::uint64_t verified_cache) noexcept {
+  return std::min<std::uint64_t>(verified_cache / 16, 4u << 20);
+}
+
 class lmdb_backend final : public backend {
 public:
   lmdb_backend(std::unique_ptr<lmdb::environment> env, const lmdb_backend_options& options,
@@ -47,6 +56,7 @@ public:
     : env_(std::move(env)),
       room_(options.quota, sums.bytes),
       cache_(options.verified_cache),
+      outboards_(outboard_cache(options.verified_cache)),
       collector_(log_, next_number),
       parts_{log_, collector_, room_, counters_, cache_, clock},
       log_(*env_, options.writer, injected) {
@@ -116,6 +126,7 @@ public:
   void set_limits(std::uint64_t quota, std::uint64_t verified_cache) override {
     room_.set_max(quota);
     cache_.set_max(verified_cache);
+    outboards_.set_max(outboard_cache(verified_cache));
   }
 
 private:
@@ -124,7 +135,11 @@ private:
   /// Nothing if a page of it is not in memory and nobody may wait.
   std::optional<result<group_copy>> copy_group(const lmdb::read_view& view,
                                                const layout::record& r, std::uint64_t group,
-                                               patience p);
+                                               patience p, outboard_from from);
+  /// A page of the outboard, empty if it is missing; nothing as above.
+  std::optional<result<core::bytes>> outboard_page(const lmdb::read_view& view,
+                                                   const layout::record& r, std::uint64_t page,
+                                                   patience p, outboard_from from);
   result<chunk> serve(const core::bytes& group, const layout::record& r, const read_plan& plan) {
     counters::bump(counters_.reads);
     counters::bump(counters_.bytes_out, plan.length);
@@ -144,6 +159,7 @@ private:
   budget room_;
   counters counters_;
   verified_cache cache_;
+  verified_cache outboards_; ///< pages; what hangs on them is verified each time
   collector collector_;
   lmdb_parts parts_;
   lmdb::writer log_; ///< last: its thread uses all of the above
@@ -173,7 +189,7 @@ std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint
     plan = *planned;
     if (auto held = cache_.find(r.number, plan.group))
       return serve(*held, r, plan);
-    copy = copy_group(*view, r, plan.group, p);
+    copy = copy_group(*view, r, plan.group, p, outboard_from::memory);
     if (!copy) {
       counters::bump(counters_.reads_cold);
       return std::nullopt;
@@ -190,7 +206,8 @@ std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint
 
 std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view& view,
                                                            const layout::record& r,
-                                                           std::uint64_t group, patience p) {
+                                                           std::uint64_t group, patience p,
+                                                           outboard_from from) {
   group_copy out;
   auto data = view.get(layout::chunks, layout::chunk_key(r.number, group));
   if (!data && data.error().code != ec::not_found)
@@ -199,29 +216,50 @@ std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view
     return out; // does not verify
   if (p == patience::none && !lmdb::resident(*data))
     return std::nullopt;
+  if (p == patience::any && !lmdb::load(*data))
+    return out; // the disk has lost it
   out.path = b3::path_of(group, b3::group_count(r.size));
   out.nodes.reserve(out.path.size * b3::node_bytes);
   constexpr auto no_page = ~std::uint64_t{0};
   auto at = no_page;
-  core::byte_view page;
+  core::bytes page;
   for (auto step : out.path.view()) {
     if (auto wanted = step.index / layout::nodes_per_page; wanted != at) {
-      auto v = view.get(layout::outboard, layout::chunk_key(r.number, wanted));
-      if (!v && v.error().code != ec::not_found)
-        return std::unexpected{v.error()};
-      page = v ? *v : core::byte_view{};
-      at = wanted;
-      if (p == patience::none && !lmdb::resident(page))
+      auto found = outboard_page(view, r, wanted, p, from);
+      if (!found)
         return std::nullopt;
+      if (!*found)
+        return std::unexpected{found->error()};
+      page = std::move(**found);
+      at = wanted;
     }
     auto offset = step.index % layout::nodes_per_page * b3::node_bytes;
     if (page.size() < offset + b3::node_bytes)
       return out; // does not verify
-    auto node = page.subspan(offset, b3::node_bytes);
+    auto node = page.view().subspan(offset, b3::node_bytes);
     out.nodes.insert(out.nodes.end(), node.begin(), node.end());
   }
   out.data = core::bytes::copy(*data);
   return out;
+}
+
+std::optional<result<core::bytes>>
+lmdb_backend::outboard_page(const lmdb::read_view& view, const layout::record& r,
+                            std::uint64_t page, patience p, outboard_from from) {
+  if (from == outboard_from::memory)
+    if (auto held = outboards_.find(r.number, page))
+      return std::move(*held);
+  auto v = view.get(layout::outboard, layout::chunk_key(r.number, page));
+  if (!v && v.error().code != ec::not_found)
+    return std::unexpected{v.error()};
+  if (!v)
+    return core::bytes{};
+  if (p == patience::none && !lmdb::resident(*v))
+    return std::nullopt;
+  auto copy = core::bytes::copy(*v);
+  if (from == outboard_from::memory)
+    outboards_.put(r.number, page, copy);
+  return copy;
 }
 
 result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record& r,
@@ -299,7 +337,7 @@ result<void> lmdb_backend::scrub_group(scrub_step& s) {
       return {};
     }
     r = *found;
-    copy = *copy_group(*view, r, s.next.group, patience::any);
+    copy = *copy_group(*view, r, s.next.group, patience::any, outboard_from::disk);
   }
   if (!copy)
     return std::unexpected{copy.error()};

@@ -131,30 +131,73 @@ public:
   }
 
   void start() {
-    storage_.call(x_->self(), x_->request().deadline, head_object{cid_})
-      .then([me = shared_from_this()](const object_info& o) { me->begin(o); },
-            [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
+    if (needs_size_first())
+      return ask_size();
+    const auto range = x_->request().range.value_or(transport::range_request{});
+    at_ = range.first.value_or(0);
+    // What is asked for may end earlier than a group, and the object earlier than both.
+    const auto length = range.last ? *range.last - at_ : std::uint64_t{core::limits::chunk_bytes};
+    read_object q;
+    q.cid = cid_;
+    q.offset = at_;
+    q.length_max = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(length, core::limits::chunk_bytes - 1) + 1);
+    storage_.call(x_->self(), x_->request().deadline, q)
+      .then([me = shared_from_this()](const chunk& c) { me->begin_with(c); },
+            [me = shared_from_this()](error e) {
+              // The answer to a range beyond the end says where the end is.
+              if (e.code == ec::range_not_satisfiable)
+                return me->ask_size();
+              me->x_->fail(std::move(e));
+            });
   }
 
 private:
-  void begin(const object_info& o) {
-    auto span = http::select_span(x_->request(), cid_, o.size);
-    if (!span && transport::is_oap(x_->request().via))
-      return x_->fail(std::move(span.error()));
-    if (!span)
-      return x_->reply(http::unsatisfiable_range(o.size));
+  /// Most requests say where the bytes begin: the store is asked for them at once, and their answer
+  /// says how large the object is. The others depend on its size, or may need no byte of it.
+  bool needs_size_first() const {
+    const auto& r = x_->request();
+    return x_->head_only() || !r.if_none_match.empty() || !r.if_range.empty()
+           || (r.range && r.range->suffix);
+  }
+
+  void ask_size() {
+    storage_.call(x_->self(), x_->request().deadline, head_object{cid_})
+      .then(
+        [me = shared_from_this()](const object_info& o) {
+          if (me->select(o.size))
+            me->read_next();
+        },
+        [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
+  }
+
+  void begin_with(const chunk& first) {
+    if (select(first.object_size))
+      send(first);
+  }
+
+  /// Which bytes of an object of this size go out. False if none do: then it is answered.
+  bool select(std::uint64_t size) {
+    auto span = http::select_span(x_->request(), cid_, size);
+    if (!span) {
+      if (transport::is_oap(x_->request().via))
+        x_->fail(std::move(span.error()));
+      else
+        x_->reply(http::unsatisfiable_range(size));
+      return false;
+    }
     head_.cid = cid_;
-    head_.size = o.size;
+    head_.size = size;
     head_.first = span->first;
     head_.length = span->length;
     head_.partial = span->partial;
-    if (x_->head_only() || span->length == 0) {
-      x_->begin(head_);
-      return x_->finish();
-    }
     at_ = span->first;
     end_ = span->first + span->length;
-    read_next();
+    if (!x_->head_only() && at_ < end_)
+      return true;
+    x_->begin(head_);
+    x_->finish();
+    return false;
   }
 
   void read_next() {

@@ -56,7 +56,9 @@ core::result<std::string> decode_segment(std::string_view in) {
   out.reserve(in.size());
   for (std::size_t i = 0; i < in.size(); ++i) {
     if (in[i] != '%') {
-      out += in[i];
+      const auto plain = in.substr(i, in.find('%', i) - i);
+      out += plain;
+      i += plain.size() - 1;
       continue;
     }
     int hi = i + 2 < in.size() ? hex_digit(in[i + 1]) : -1;

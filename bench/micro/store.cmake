@@ -1,2 +1,5 @@
 ron_bench(hash_bench SOURCES micro/hash_bench.cpp LIBS ron::core)
-ron_bench(store_bench SOURCES micro/store_bench.cpp LIBS ron::storage)
+foreach(name IN ITEMS store_bench storage_bench)
+  ron_bench(${name} SOURCES micro/${name}.cpp LIBS ron::storage)
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+endforeach()

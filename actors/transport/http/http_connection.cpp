@@ -15,8 +15,9 @@ namespace {
 
 using core::ec;
 
-/// The operation may write on while the kernel holds back less than this.
-constexpr std::size_t backlog_max = 2 * core::limits::chunk_bytes;
+/// The operation may write on while less than this waits for the kernel: what one system call
+/// sends best.
+constexpr std::size_t backlog_max = 4 * core::limits::chunk_bytes;
 /// Chunks that go out before other actors of the shard get their turn.
 constexpr int offers_max = 4;
 /// Actions of the machine before they do: a read may hold thousands of pipelined requests.
@@ -403,9 +404,14 @@ void http_connection::send_object_bytes(http_exchange& x, core::bytes chunk) {
   if (chunk.size() > object_left_)
     return cut(x, "more bytes than announced");
   object_left_ -= chunk.size();
+  gathered_ += chunk.size();
   if (!chunk.empty())
     out_.push_back(std::move(chunk));
-  flush();
+  // What comes within this turn goes out together, be it the next group or the next answer's head.
+  if (gathered_ >= backlog_max)
+    flush();
+  else
+    self_->defer([this] { end_of_turn(); });
   offer_room();
 }
 
@@ -432,9 +438,14 @@ void http_connection::dropped(http_exchange& x) noexcept {
 // -- output --------------------------------------------------------------------------------
 
 void http_connection::flush() {
+  gathered_ = 0;
   if (out_.empty() || ended_)
     return out_.clear();
   link_->write(out_);
+}
+
+bool http_connection::has_room() const noexcept {
+  return link_->backlog() + gathered_ < backlog_max;
 }
 
 /// Tells the operation to write on while the kernel takes it: a few times in a row at most, then
@@ -443,13 +454,13 @@ void http_connection::flush() {
 void http_connection::offer_room() {
   if (std::exchange(offering_, true))
     return;
-  for (int i = 0; i < offers_max && current_ && link_->backlog() < backlog_max; ++i) {
+  for (int i = 0; i < offers_max && current_ && has_room(); ++i) {
     auto keep = current_->weak_from_this().lock();
     if (!keep || !keep->room())
       break;
   }
   offering_ = false;
-  if (current_ && current_->waits_for_room() && link_->backlog() < backlog_max)
+  if (current_ && current_->waits_for_room() && has_room())
     self_->defer([this] { end_of_turn(); });
 }
 

@@ -99,6 +99,7 @@ private:
 
   // -- output --------------------------------------------------------------------------
   void flush();
+  bool has_room() const noexcept;
   void offer_room();
   void end_of_turn();
   core::instant now() const noexcept { return service_->clock().now(); }
@@ -113,6 +114,7 @@ private:
   std::string peer_;
   http_exchange* current_ = nullptr;  ///< the request that is served; owned by who serves it
   std::vector<core::bytes> out_;      ///< not given to the link yet
+  std::size_t gathered_ = 0;          ///< bytes of the object in `out_`
   std::uint64_t object_left_ = 0;     ///< bytes that the answer still promises
   std::uint16_t object_status_ = 200;
   bool chunked_ = false;              ///< how the events of `current_` are framed

@@ -37,6 +37,9 @@ result<void> move_aside(lmdb::transaction& t, lmdb::table in, byte_view key, byt
     return {};
   if (auto ok = t.put(layout::damaged, name, value); !ok)
     return ok;
+  if (in == layout::mail && t.get(layout::states, key)) // says nothing without its message
+    if (auto ok = t.del(layout::states, key); !ok)
+      return ok;
   return t.del(in, key);
 }
 

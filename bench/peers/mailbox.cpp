@@ -94,10 +94,12 @@ std::vector<pair_case> cases(double seconds) {
   std::vector<pair_case> out;
   for (const bool cycle : {false, true})
     for (const auto& p : peers)
-      for (const auto [connections, in_flight] : {shape{8, 32}, shape{64, 8}, shape{1, 1}}) {
+      for (const auto [connections, in_flight] : {shape{8, 32}, shape{32, 8}, shape{1, 1}}) {
         if (cycle && in_flight == 1)
           continue;
         const mail_load load{256, in_flight};
+        auto mine = std::make_shared<std::vector<mail_line_ptr>>();
+        auto theirs = std::make_shared<std::vector<mail_line_ptr>>();
         pair_case c;
         c.name = std::string{cycle ? "send-receive-ack" : "send"} + "-"
                  + std::to_string(connections) + "x" + std::to_string(in_flight) + "-" + p.name;
@@ -107,13 +109,13 @@ std::vector<pair_case> cases(double seconds) {
         c.figure = per_second;
         c.cpu = cpu_nanoseconds;
         c.met = [cycle](double, double ratio) { return ratio >= (cycle ? 1 : 2); };
-        c.more = [p] {
+        c.more = [=] { // after the last turn: the next case has the servers for itself
+          mine->clear();
+          theirs->clear();
           return std::string{",\"note\":\"ours pays for TLS 1.3, redis "}
                  + (p.at.pin.empty() ? "does not" : "does too")
                  + "; 256 bytes a message; cpu is of the server, ns a message\"";
         };
-        auto mine = std::make_shared<std::vector<mail_line_ptr>>();
-        auto theirs = std::make_shared<std::vector<mail_line_ptr>>();
         auto open = [=] { // when its first turn begins: cases that are left out open nothing
           for (std::size_t i = mine->size(); i < connections; ++i) {
             const auto name = c.name + "-" + std::to_string(i);

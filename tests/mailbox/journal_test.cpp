@@ -319,6 +319,9 @@ void damage(const test_folder& in, std::string_view text) {
 TEST_F(Journal, ADamagedMessageIsPutAsideAndTheRestGoesOn) {
   for (const auto* text : {"one", "a payload that can be found", "three"})
     ASSERT_TRUE(send(mail(text)));
+  for (auto& d : receive()) // all three have a state of their own
+    nack(d.receipt);
+  clock.advance(1min);
   box.reset();
   store.reset();
   damage(folder, "can be found");
@@ -328,7 +331,9 @@ TEST_F(Journal, ADamagedMessageIsPutAsideAndTheRestGoesOn) {
     EXPECT_EQ(box->messages(), 2u);
     keep(); // what was moved is on disk
   }
-  EXPECT_EQ(texts(receive()), (strings{"one", "three"}));
+  auto rest = texts(receive()); // in the order of their back-off
+  std::ranges::sort(rest);
+  EXPECT_EQ(rest, (strings{"one", "three"}));
   EXPECT_TRUE(send(mail("four")));
 }
 

@@ -23,12 +23,12 @@ AUTHORITIES, RELAYS = 3, 2
 START_SECONDS = 180
 PASSWORD = b"of keys that live as long as the folder\n"
 
-# Votes often at first, so that there is a consensus within seconds, then seldom: each costs the machine.
+# Votes within seconds at first; each later one costs the machine, but brings in who came late.
 VOTES = """\
 TestingV3AuthInitialVotingInterval 5
 TestingV3AuthInitialVoteDelay 2
 TestingV3AuthInitialDistDelay 2
-V3AuthVotingInterval 60
+V3AuthVotingInterval 20
 V3AuthVoteDelay 4
 V3AuthDistDelay 4
 AuthoritativeDirectory 1
@@ -76,16 +76,24 @@ class Control:
         self.sock.sendall(command.encode() + b"\r\n")
         lines = []
         while True:
-            line = self.line()
+            line, data = self.line()
             if line.startswith("650"):
                 continue
             if not line.startswith("250"):
                 raise TorFailed(f"{command.split()[0]}: {line}")
-            lines.append(line[4:])
+            lines += [line[4:], *data]
             if line[3] == " ":
                 return lines
 
     def line(self):
+        """A line of an answer or event, and the lines of data behind it, if it announces some."""
+        line, data = self.read(), []
+        if line[3:4] == "+":
+            while (more := self.read()) != ".":
+                data.append(more)
+        return line, data
+
+    def read(self):
         line = self.stream.readline()
         if not line:
             raise TorFailed("the daemon closed its control port")
@@ -96,7 +104,7 @@ class Control:
         deadline = time.monotonic() + seconds
         while True:
             self.sock.settimeout(max(0.01, deadline - time.monotonic()))
-            line = self.line()
+            line, _ = self.line()
             if what in line:
                 return line
 
@@ -200,9 +208,28 @@ class TorNet:
 
     def start(self, seconds=START_SECONDS):
         for daemon in self.daemons:
-            daemon.start()
+            if daemon is not self.client:
+                daemon.start()
+        self.await_consensus(seconds)
+        self.client.start()
         self.await_client(seconds)
         return self
+
+    def await_consensus(self, seconds):
+        """Waits for a consensus with every relay in it. Whoever begins with an earlier one looks for descriptors
+        where they are not, and long waits before it looks again."""
+        deadline = time.monotonic() + seconds
+        control = self.daemons[0].control()
+        try:
+            control.ask("SETEVENTS NEWCONSENSUS")
+            while (there := sum(line.startswith("s ") and " HSDir" in line
+                                for line in control.ask("GETINFO ns/all"))) < AUTHORITIES + RELAYS:
+                self.say(f"{there} of {AUTHORITIES + RELAYS} relays in the consensus")
+                control.wait_for("NEWCONSENSUS", deadline - time.monotonic())
+        except (TimeoutError, TorFailed) as error:
+            raise TorFailed(f"no consensus with all relays: {error}\n{self.daemons[0].log()}") from None
+        finally:
+            control.close()
 
     def await_client(self, seconds=START_SECONDS):
         """Waits until the client has found the network."""

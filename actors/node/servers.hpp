@@ -63,7 +63,8 @@ public:
   /// Ends what is left.
   void cut();
 
-  /// `{"http","https","oap_tls","oap_quic","oap_tor","admin"}` with the real ports; what is off is null.
+  /// `{"http","https","oap_tls","oap_quic","oap_tor","admin"}` with the real ports; what is off is
+  /// null.
   core::json endpoints() const;
   std::uint16_t admin_port() const noexcept { return admin_port_; }
   /// Of the certificate that is shown now. Any thread.

@@ -72,7 +72,7 @@ void life_in_ram(benchmark::State& state) {
   for (auto _ : state) {
     const auto now = wall.now();
     (void)b.box->send(mail, now, 0);
-    auto got = b.box->receive("bench", 1, 60s, now);
+    auto got = b.box->receive("bench", {.messages = 1}, 60s, now);
     benchmark::DoNotOptimize(b.box->ack("bench", {got.at(0).receipt}, now));
   }
   state.SetItemsProcessed(state.iterations());
@@ -130,7 +130,7 @@ void life_on_disk(benchmark::State& state) {
     for (auto seq : sent)
       b.box->confirm("bench", seq, wall.now());
     for (std::size_t i = 0; i < side_by_side; ++i) {
-      receipts.push_back(b.box->receive("bench", 1, 60s, wall.now()).at(0).receipt);
+      receipts.push_back(b.box->receive("bench", {.messages = 1}, 60s, wall.now()).at(0).receipt);
       keep();
     }
     done.wait_for(jobs);

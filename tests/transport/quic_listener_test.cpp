@@ -214,7 +214,7 @@ TEST_F(QuicListener, ManyStreamsAndConnectionsOnTheirShards) {
 }
 
 TEST_F(QuicListener, APeerOverItsLimitIsRefusedAndPlacesComeBack) {
-  budget->set_limits(100, 1);
+  budget->set_limits({100, 1, 100});
   start();
   dial();
   auto second = connect();

@@ -105,8 +105,8 @@ public:
     living_.clear();
     server = nullptr;
     peers.clear();
-    server = std::make_unique<quic::endpoint>(std::uint8_t{7}, settings, limits, server_tls(), keys,
-                                              *this);
+    server = std::make_unique<quic::endpoint>(
+      std::uint8_t{7}, settings, limits, [tls = server_tls()] { return tls; }, keys, *this);
   }
 
   core::crypto::tls_context server_tls() const {

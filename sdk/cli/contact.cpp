@@ -32,8 +32,8 @@ constexpr option_spec common[] = {
     {"--quic", "", "speak QUIC instead of TLS over TCP (the same port, UDP)"},
     {"--pin", "SHA256", "trust the node whose certificate has this digest"},
     {"--ca", "FILE", "trust nodes with a certificate under these roots"},
-    {"--cert", "FILE", "a certificate of your own, for a node that asks for one; with --key"},
-    {"--key", "FILE", "its PEM key"},
+    {"--tls-cert", "FILE", "your own certificate, for a node that asks for one; with --tls-key"},
+    {"--tls-key", "FILE", "its PEM key"},
     {"--pq", "MODE", "post-quantum key exchange: off, prefer or require (RONCTL_PQ, default off)"},
     {"--socks", "HOST:PORT", "a tor daemon's SOCKS port (RONCTL_SOCKS; *.onion: 127.0.0.1:9050)"},
     {"--cap", "FILE", "a capability as `ronctl token` prints it (or in RONCTL_CAP)"},
@@ -157,10 +157,10 @@ result<target> target_of(const arguments& args) {
   t.ca_file = args.get("--ca");
   if (!t.pin.empty() && !t.ca_file.empty())
     return fail(ec::bad_request, "--pin and --ca exclude each other");
-  t.cert_file = args.get("--cert");
-  t.key_file = args.get("--key");
+  t.cert_file = args.get("--tls-cert");
+  t.key_file = args.get("--tls-key");
   if (t.cert_file.empty() != t.key_file.empty())
-    return fail(ec::bad_request, "--cert and --key are given together");
+    return fail(ec::bad_request, "--tls-cert and --tls-key are given together");
   auto pq = pq_of(args.get("--pq", environment("RONCTL_PQ")));
   if (!pq)
     return std::unexpected{pq.error()};

@@ -221,7 +221,7 @@ class Readiness(NodeTest):
                    what="writes")
 
     def test_without_a_listener_there_are_no_keys(self):
-        node = self.node("[oap]\ntls-address = off\n")
+        node = self.node("[oap]\ntls-address = off\nquic-address = off\n")
         self.assertEqual(node.get("/readyz").json()["missing"], [])
         self.assertNotIn("oap_parser_ready", families(node))
 

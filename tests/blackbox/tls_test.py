@@ -105,7 +105,7 @@ class Policy(TlsTest):
         host, port = node.address("oap_tls")
         dial = ["ping", f"--node={host}:{port}", f"--ca={self.authority.cert}"]
         self.assertNotEqual(run("ronctl", *dial).returncode, 0)
-        known = run("ronctl", *dial, f"--cert={cert}", f"--key={key}")
+        known = run("ronctl", *dial, f"--tls-cert={cert}", f"--tls-key={key}")
         self.assertEqual(known.returncode, 0, known.stderr)
 
 

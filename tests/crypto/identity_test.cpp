@@ -8,6 +8,8 @@
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -20,7 +22,8 @@ using core::crypto::identity;
 /// Writes a file for one test and removes it.
 class temp_file {
 public:
-  temp_file(const std::string& name, std::string_view text) : path_(::testing::TempDir() + name) {
+  temp_file(const std::string& name, std::string_view text)
+    : path_(::testing::TempDir() + std::to_string(::getpid()) + '-' + name) {
     std::ofstream{path_} << text;
   }
   ~temp_file() { std::remove(path_.c_str()); }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <fstream>
 #include <random>
 
@@ -214,10 +216,15 @@ TEST(TlsSession, RefusesAWrongPin) {
   EXPECT_FALSE(p.client.is_open());
 }
 
+/// A file of this process: tests run side by side.
+std::string own_path(const char* name) {
+  return ::testing::TempDir() + "ron-tls-" + std::to_string(::getpid()) + '-' + name;
+}
+
 class TlsCaFile : public ::testing::Test {
 protected:
   void SetUp() override {
-    path = ::testing::TempDir() + "tls_session_test_ca.pem";
+    path = own_path("ca.pem");
     std::ofstream{path} << world.certificate->chain_pem();
   }
   void TearDown() override { std::remove(path.c_str()); }
@@ -380,7 +387,7 @@ TEST(TlsSession, AsksForClientCertificates) {
   tls_world world;
   auto member = core::crypto::identity::make_development().value();
   auto stranger = core::crypto::identity::make_development().value();
-  auto path = ::testing::TempDir() + "tls_session_test_members.pem";
+  auto path = own_path("members.pem");
   std::ofstream{path} << member->chain_pem();
   auto options = world.server_options();
   options.client_ca = path;

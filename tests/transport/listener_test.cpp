@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <mutex>
 #include <set>
@@ -185,7 +186,7 @@ TEST_F(Listener, StopClosesTheSocketAndKeepsConnections) {
 }
 
 TEST_F(Listener, AcceptsOnAUnixSocket) {
-  auto path = ::testing::TempDir() + "listener_test.sock";
+  auto path = ::testing::TempDir() + "ron-listener-" + std::to_string(::getpid());
   auto fd = transport::listen_unix(path);
   ASSERT_TRUE(fd) << fd.error().message;
   EXPECT_EQ(transport::listen_unix(path).error().code, core::ec::conflict);

@@ -281,9 +281,9 @@ TEST_F(QuicListener, DatagramsForABusyShardAreBounded) {
   start();
   std::promise<void> go;
   std::promise<void> stands;
-  shards.at(1).submit([&] {
+  shards.at(1).submit([&stands, may_go = go.get_future().share()] {
     stands.set_value();
-    go.get_future().wait();
+    may_go.wait();
   });
   stands.get_future().wait();
   const auto h = listeners->hubs->at(1).lock();

@@ -273,6 +273,11 @@ TEST_F(QuicListener, StopsAcceptingAndServesOn) {
   auto& c = dial();
   ASSERT_TRUE(c.ended(c.open("ping")));
   listeners->stop(shards);
+  for (std::size_t i = 0; i < shards.size(); ++i) { // each has heard of it
+    std::promise<void> heard;
+    shards.at(i).submit([&heard] { heard.set_value(); });
+    heard.get_future().wait();
+  }
   EXPECT_FALSE(connect(700ms));
   EXPECT_TRUE(c.ended(c.open("ping")));
 }
@@ -314,7 +319,7 @@ TEST_F(QuicListener, APeerThatVanishesIsForgotten) {
   auto& c = dial();
   ASSERT_TRUE(c.ended(c.open("ping")));
   c.open("hang");
-  ASSERT_TRUE(eventually([&] { return service->wire().streams.value() == 1; }));
+  ASSERT_TRUE(c.until([&] { return service->wire().streams.value() == 1; }));
   // Nobody turns the client any more: to the node it is gone, and its stream with it.
   EXPECT_TRUE(eventually([&] { return toys.cancelled == 1; }));
   EXPECT_TRUE(

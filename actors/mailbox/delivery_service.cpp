@@ -3,6 +3,7 @@
 #include "mailbox/journal_service.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace ron::mailbox {
@@ -51,6 +52,25 @@ std::vector<delivery> take(mailbox_self self, std::size_t at, const receive& r, 
   return found;
 }
 
+/// Answers with what was taken once that is kept. If it is lost nobody was told of it: then it is
+/// given back, whatever of it the disk has.
+void hand_out(mailbox_self self, std::size_t at, const std::string& topic,
+              caf::typed_response_promise<received> promise, std::vector<delivery> found) {
+  keep(self, at, [=, found = std::move(found)](core::result<void> r) mutable {
+    if (r) {
+      promise.deliver(received{std::move(found)});
+      return;
+    }
+    std::vector<std::string> receipts;
+    for (auto& d : found) {
+      self->state.readers->settled(d.receipt);
+      receipts.push_back(std::move(d.receipt));
+    }
+    self->state.seats[at].returns.emplace_back(topic, std::move(receipts));
+    promise.deliver(core::to_caf(r.error()));
+  });
+}
+
 std::size_t room_of(mailbox_state& st, const receive& r, instant now) {
   return r.held_max == 0 ? r.most.messages : st.readers->room(r.reader, now);
 }
@@ -80,7 +100,7 @@ std::optional<instant> deliver(mailbox_self self, const std::string& topic) {
       keep_earlier(again, st.parts->at(at).next_delivery(topic));
       return turn::stop;
     }
-    answer_when_kept(self, at, std::move(w.promise), received{std::move(found)});
+    hand_out(self, at, topic, std::move(w.promise), std::move(found));
     return turn::served;
   });
   return again;
@@ -110,7 +130,7 @@ caf::result<received> serve(mailbox_self self, std::size_t at, receive& r) {
   if (const auto room = room_of(st, r, now); room != 0) {
     if (auto found = take(self, at, r, room); !found.empty()) {
       show_lines(st);
-      answer_when_kept(self, at, promise, received{std::move(found)});
+      hand_out(self, at, r.topic, promise, std::move(found));
       return promise;
     }
     keep(self, at);
@@ -176,9 +196,16 @@ void give_back(mailbox_self self, std::size_t at) {
   auto& st = self->state;
   if (st.seats[at].loading || st.seats[at].returns.empty())
     return;
-  for (const auto& [topic, receipts] : std::exchange(st.seats[at].returns, {}))
+  auto returns = std::exchange(st.seats[at].returns, {});
+  for (const auto& [topic, receipts] : returns)
     st.parts->at(at).give_back(topic, receipts, self->clock().now());
-  keep(self, at);
+  keep(self, at, [self, at, returns = std::move(returns)](core::result<void> r) mutable {
+    if (r)
+      return;
+    // The partition is read anew, with these still out; given back again when it is there.
+    auto& again = self->state.seats[at].returns;
+    std::ranges::move(returns, std::back_inserter(again));
+  });
 }
 
 void show_followers(mailbox_self self, const std::string& topic) {

@@ -112,7 +112,8 @@ struct partition_seat {
   bool loading = false;         ///< requests are refused until it has what its store has
   bool broken = false;          ///< a change was lost: answers that wait may be wrong
   std::size_t outstanding = 0;  ///< writes that were not told of yet
-  /// What readers that left while it loads have to give back; no more than they held.
+  /// What is to be given back once it is loaded: of readers that left, and deliveries that were
+  /// lost before anybody was told. No more than was taken.
   std::vector<std::pair<std::string, std::vector<std::string>>> returns;
   /// Replays of a send that waits for the disk, by its sequence number. They are requests under
   /// way, bounded as those are.

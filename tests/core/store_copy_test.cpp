@@ -4,36 +4,68 @@
 #include "store_fixture.hpp"
 
 #include <gmock/gmock.h>
-
-#include <fstream>
-#include <future>
-#include <random>
-
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <future>
+#include <random>
+#include <stdexcept>
 
 namespace {
 
 using namespace ron::test;
 using ::testing::HasSubstr;
 
-/// LMDB allows one handle per file and process, so the copier is a process of its own. Returns
-/// its exit code: 0, or the error's number.
-template <class F>
-int elsewhere(F f) {
-  const auto child = ::fork();
-  if (child == 0)
-    ::_exit(f());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
+/// LMDB allows one handle per file and process, so what looks at a store in use is a process of its
+/// own. It is made before this one has threads: a child of a process that has may wait for ever for
+/// a lock that one of them held.
+class elsewhere {
+public:
+  /// `work` gets the number that `run` was given; its result becomes that of `run`.
+  explicit elsewhere(const std::function<int(int)>& work) {
+    int ours[2];
+    int theirs[2];
+    if (::pipe(ours) != 0 || ::pipe(theirs) != 0 || (child_ = ::fork()) < 0)
+      throw std::runtime_error("no process of its own");
+    if (child_ == 0) {
+      ::close(ours[0]);
+      ::close(theirs[1]);
+      for (int n = 0; ::read(theirs[0], &n, sizeof n) == sizeof n;)
+        if (n = work(n); ::write(ours[1], &n, sizeof n) != sizeof n)
+          break;
+      ::_exit(0);
+    }
+    ::close(ours[1]);
+    ::close(theirs[0]);
+    in_ = ours[0];
+    out_ = theirs[1];
+  }
+  ~elsewhere() {
+    ::close(out_);
+    ::close(in_);
+    ::waitpid(child_, nullptr, 0);
+  }
+  elsewhere(const elsewhere&) = delete;
+  elsewhere& operator=(const elsewhere&) = delete;
 
-int copy_elsewhere(const std::string& from, const std::string& to) {
-  return elsewhere([&] {
-    auto r = copy_environment(from, to);
-    return r ? 0 : static_cast<int>(r.error().code);
-  });
+  int run(int n = 0) {
+    const bool ok =
+      ::write(out_, &n, sizeof n) == sizeof n && ::read(in_, &n, sizeof n) == sizeof n;
+    return ok ? n : -1;
+  }
+
+private:
+  pid_t child_ = -1;
+  int in_ = -1;
+  int out_ = -1;
+};
+
+/// 0, or the error's number.
+template <class T>
+int code_of(const result<T>& r) {
+  return r ? 0 : static_cast<int>(r.error().code);
 }
 
 struct StoreCopy : StoreFixture {
@@ -52,9 +84,8 @@ struct StoreCopy : StoreFixture {
   }
   void empty(int n) {
     for (int i = 0; i < n; ++i)
-      ASSERT_TRUE(write([k = "k" + std::to_string(i)](transaction& t) {
-        return t.del(data, text(k));
-      }));
+      ASSERT_TRUE(
+        write([k = "k" + std::to_string(i)](transaction& t) { return t.del(data, text(k)); }));
   }
 };
 
@@ -71,6 +102,8 @@ TEST_F(StoreCopy, HoldsWhatWasCommitted) {
 }
 
 TEST_F(StoreCopy, TakesOneMomentOfAStoreInUse) {
+  elsewhere copier{
+    [this](int i) { return code_of(copy_environment(path(), copy() + std::to_string(i))); }};
   open();
   ASSERT_TRUE(put("a", "0"));
   ASSERT_TRUE(put("b", "0"));
@@ -92,7 +125,7 @@ TEST_F(StoreCopy, TakesOneMomentOfAStoreInUse) {
   });
   std::vector<int> codes;
   for (int i = 0; i < 5; ++i)
-    codes.push_back(copy_elsewhere(path(), copy() + std::to_string(i)));
+    codes.push_back(copier.run(i));
   stop = true;
   EXPECT_GT(writing.get(), 0) << "a write failed";
   EXPECT_THAT(codes, ::testing::Each(0));
@@ -152,21 +185,14 @@ TEST_F(StoreCopy, CompactingGivesRoomBack) {
 }
 
 TEST_F(StoreCopy, CompactingIsRefusedWhileInUse) {
+  elsewhere other{[this](int) { return code_of(compact_environment(path())); }};
   open();
   fill(2);
-  EXPECT_EQ(elsewhere([&] {
-              auto r = compact_environment(path());
-              return r ? 0 : static_cast<int>(r.error().code);
-            }),
-            static_cast<int>(ec::busy));
+  EXPECT_EQ(other.run(), static_cast<int>(ec::busy));
   close();
   auto guest = snapshot::open(path(), options().tables, options().format);
   ASSERT_TRUE(guest) << guest.error().message;
-  EXPECT_EQ(elsewhere([&] {
-              auto r = compact_environment(path());
-              return r ? 0 : static_cast<int>(r.error().code);
-            }),
-            static_cast<int>(ec::busy));
+  EXPECT_EQ(other.run(), static_cast<int>(ec::busy));
   EXPECT_FALSE(fs::exists(path() + "/data.compact"));
 }
 

@@ -5,6 +5,11 @@
 #include "mailbox/verify.hpp"
 #include "storage/verify.hpp"
 
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -13,9 +18,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace ron::stores {
 
@@ -28,15 +30,22 @@ using core::store::check_log;
 
 /// Bytes that are looked at before the parent hears of it.
 constexpr std::uint64_t passed_step = 1u << 20;
+/// LMDB goes round and round in pages that lead back to each other: who computes for so long
+/// without a step forward is ended.
+constexpr itimerval patience{{}, {10, 0}};
+
+void forward() {
+  ::setitimer(ITIMER_VIRTUAL, &patience, nullptr);
+}
 
 result<void> verify_here(const place& which, check_log& log) {
   switch (which.is) {
-    case kind::index:
-      return index::verify_store(which.path, log);
-    case kind::storage:
-      return storage::verify_store(which.path, log);
-    case kind::mailbox:
-      break;
+  case kind::index:
+    return index::verify_store(which.path, log);
+  case kind::storage:
+    return storage::verify_store(which.path, log);
+  case kind::mailbox:
+    break;
   }
   const core::system_clock clock;
   return mailbox::verify_store(which.path, clock, log);
@@ -58,16 +67,27 @@ void say(std::FILE* to, char what, std::string text) {
   auto* out = ::fdopen(fd, "w");
   if (out == nullptr)
     ::_exit(1);
+  struct stat file{};
+  (void)::stat((which.path + "/data.mdb").c_str(), &file);
+  const auto most = 2 * static_cast<std::uint64_t>(file.st_size); // nothing is stored twice
   std::uint64_t passed = 0;
+  std::uint64_t total = 0;
   check_log log;
   log.damaged = [out](const std::string& line) { say(out, says_damaged, line); };
   log.passed = [&](std::uint64_t n) {
     passed += n;
+    total += n;
+    if (total > most) {
+      say(out, says_damaged, "the structure of " + which.path + "/data.mdb leads in circles");
+      ::_exit(std::fclose(out) == 0 ? 0 : 1);
+    }
     if (passed < passed_step)
       return;
+    forward();
     say(out, says_passed, std::to_string(std::exchange(passed, 0)));
     std::fflush(out); // what was found so far is not lost with the process
   };
+  forward();
   const auto ok = verify_here(which, log);
   if (!ok)
     say(out, says_error,
@@ -84,21 +104,21 @@ void hear(std::string_view line, check_log& log, result<void>& outcome) {
   const auto text = line.substr(1);
   std::uint64_t n = 0;
   const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), n);
-  const auto rest = text.substr(std::min<std::size_t>(
-    text.size(), static_cast<std::size_t>(end - text.data()) + 1));
+  const auto rest = text.substr(
+    std::min<std::size_t>(text.size(), static_cast<std::size_t>(end - text.data()) + 1));
   switch (line.front()) {
-    case says_damaged:
-      return log.damaged(std::string{text});
-    case says_passed:
-      return log.passed(n);
-    case says_count:
-      log.counts[std::string{rest}] = n;
-      return;
-    case says_error:
-      outcome = fail(static_cast<ec>(n), std::string{rest});
-      return;
-    default:
-      return;
+  case says_damaged:
+    return log.damaged(std::string{text});
+  case says_passed:
+    return log.passed(n);
+  case says_count:
+    log.counts[std::string{rest}] = n;
+    return;
+  case says_error:
+    outcome = fail(static_cast<ec>(n), std::string{rest});
+    return;
+  default:
+    return;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "core/metrics.hpp"
 
+#include "core/chunk_pool.hpp"
 #include "core/memory.hpp"
 
 #include <prometheus/check_names.h>
@@ -438,6 +439,14 @@ process_metrics::process_metrics(registry& r) : reader_(std::make_shared<reader>
        [](usage u) { return u.cpu_seconds; });
   show(kind::gauge, "process_start_time_seconds", "Start, in seconds since 1970 UTC.",
        [](usage u) { return u.start_unix_seconds; });
+  shown_.push_back(std::make_unique<callback>(
+    r, kind::gauge, "process_chunk_pool_bytes", "Memory mapped for chunks in use and spare.", [] {
+      return static_cast<double>(chunk_pool::stats().regions * chunk_pool::region_bytes);
+    }));
+  shown_.push_back(std::make_unique<callback>(
+    r, kind::gauge, "process_chunk_pool_used_bytes", "Part of it that is in use.", [] {
+      return static_cast<double>(chunk_pool::stats().pieces * chunk_pool::piece_bytes);
+    }));
 }
 
 process_metrics::~process_metrics() = default;

@@ -56,7 +56,7 @@ public:
     : env_(std::move(env)),
       room_(options.quota, sums.bytes),
       cache_(options.verified_cache),
-      outboards_(outboard_cache(options.verified_cache)),
+      outboards_(outboard_cache(options.verified_cache), layout::node_page_bytes),
       collector_(log_, next_number),
       parts_{log_, collector_, room_, counters_, cache_, clock},
       log_(*env_, options.writer, injected) {
@@ -117,6 +117,7 @@ public:
     out.quota = room_.max();
     out.reserved = room_.taken() - std::min(room_.taken(), out.bytes);
     out.cache = cache_.stats();
+    out.outboards = outboards_.stats();
     if (auto u = env_->usage())
       out.map = *u;
     out.writer = log_.stats();

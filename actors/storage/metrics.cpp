@@ -57,8 +57,17 @@ constexpr family families[] = {
    [](const storage_stats& s) { return s.cache.misses; }},
   {kind::counter, "storage_cache_evicted_total", "Verified groups dropped for others",
    [](const storage_stats& s) { return s.cache.evicted; }},
+  {kind::counter, "storage_cache_passed_total", "Groups read once while it was full, not kept",
+   [](const storage_stats& s) { return s.cache.passed; }},
   {kind::gauge, "storage_cache_bytes", "Bytes of verified groups held (storage.verified-cache)",
    [](const storage_stats& s) { return s.cache.bytes; }},
+  {kind::counter, "storage_tree_cache_hits_total", "Pages of outboards found in memory",
+   [](const storage_stats& s) { return s.outboards.hits; }},
+  {kind::counter, "storage_tree_cache_misses_total", "Pages of outboards read from the store",
+   [](const storage_stats& s) { return s.outboards.misses; }},
+  {kind::gauge, "storage_tree_cache_bytes",
+   "Bytes of pages of outboards held (a sixteenth of storage.verified-cache, at most 4 MiB)",
+   [](const storage_stats& s) { return s.outboards.bytes; }},
 };
 
 } // namespace

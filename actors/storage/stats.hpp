@@ -14,6 +14,7 @@ struct cache_stats {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t evicted = 0;
+  std::uint64_t passed = 0; ///< read for the first time while it was full, not kept
   std::uint64_t bytes = 0;
   std::uint64_t bytes_max = 0;
   std::uint64_t groups = 0;
@@ -38,6 +39,7 @@ struct storage_stats {
   std::uint64_t scrubbed = 0;       ///< groups looked at by scrubs
   bool writable = true;             ///< false after a write failed, until one succeeds
   cache_stats cache;
+  cache_stats outboards; ///< pages of trees, LMDB only
   std::optional<core::store::environment_usage> map; ///< LMDB only
   std::optional<core::store::writer_stats> writer;   ///< LMDB only
 };

@@ -1,6 +1,13 @@
 #include "storage/verified_cache.hpp"
 
+#include <utility>
+
 namespace ron::storage {
+
+verified_cache::verified_cache(std::uint64_t bytes_max, std::size_t piece_bytes)
+  : piece_bytes_(piece_bytes) {
+  set_max(bytes_max);
+}
 
 std::size_t verified_cache::place_hash::operator()(const place& p) const noexcept {
   // Both numbers are ours, so nobody can choose collisions; the finaliser of SplitMix64 mixes them.
@@ -34,10 +41,20 @@ void verified_cache::put(std::uint64_t object, std::uint64_t group, const core::
   std::lock_guard guard{s.mutex};
   if (s.entries.contains(at))
     return;
+  if (s.bytes + cost > share && !seen_before(s, place_hash{}(at))) {
+    ++s.passed;
+    return;
+  }
   s.order.push_front({at, data});
   s.entries.emplace(at, s.order.begin());
   s.bytes += cost;
   shrink(s, share);
+}
+
+bool verified_cache::seen_before(stripe& s, std::uint64_t hash) noexcept {
+  if (s.seen.empty())
+    return true; // too small a cache to remember anything
+  return std::exchange(s.seen[hash / stripes % s.seen.size()], hash) == hash;
 }
 
 void verified_cache::shrink(stripe& s, std::uint64_t share) {
@@ -52,9 +69,12 @@ void verified_cache::shrink(stripe& s, std::uint64_t share) {
 
 void verified_cache::set_max(std::uint64_t bytes_max) {
   bytes_max_.store(bytes_max, std::memory_order_relaxed);
+  const auto share = bytes_max / stripes;
   for (auto& s : stripes_) {
     std::lock_guard guard{s.mutex};
-    shrink(s, bytes_max / stripes);
+    shrink(s, share);
+    s.seen.assign(share / piece_bytes_ * seen_per_piece, 0);
+    s.seen.shrink_to_fit();
   }
 }
 
@@ -66,6 +86,7 @@ cache_stats verified_cache::stats() const {
     out.hits += s.hits;
     out.misses += s.misses;
     out.evicted += s.evicted;
+    out.passed += s.passed;
     out.bytes += s.bytes;
     out.groups += s.entries.size();
   }

@@ -32,6 +32,7 @@ TEST(VerifiedCache, NeverExceedsItsBound) {
   auto data = bytes::copy(noise(20'000, 1));
   for (std::uint64_t i = 0; i < 1'000; ++i) {
     cache.put(i, i % 7, data);
+    cache.put(i, i % 7, data);
     ASSERT_LE(cache.stats().bytes, bound);
   }
   EXPECT_GT(cache.stats().evicted, 900u);
@@ -49,9 +50,33 @@ TEST(VerifiedCache, ForgetsTheLeastRecentlyUsedFirst) {
   cache.put(1, 0, data);
   for (std::uint64_t i = 2; i < 300; ++i) {
     cache.put(i, 0, data);
+    cache.put(i, 0, data);
     ASSERT_TRUE(cache.find(1, 0)) << "used all the time";
   }
   EXPECT_FALSE(cache.find(2, 0));
+}
+
+TEST(VerifiedCache, OnePassOverMoreThanItHoldsThrowsNothingOut) {
+  verified_cache cache{8u << 20};
+  auto data = bytes::copy(noise(ron::core::limits::chunk_bytes, 1));
+  for (std::uint64_t i = 0; i < 1'000; ++i)
+    cache.put(1, i, data); // fills every stripe
+  std::vector<std::uint64_t> held;
+  for (std::uint64_t i = 0; i < 1'000; ++i)
+    if (cache.find(1, i))
+      held.push_back(i);
+  ASSERT_EQ(held.size(), cache.stats().groups);
+  EXPECT_EQ(cache.stats().passed, 1'000 - held.size());
+  for (std::uint64_t i = 0; i < 1'000; ++i)
+    cache.put(2, i, data);
+  EXPECT_EQ(cache.stats().evicted, 0u);
+  for (auto i : held)
+    ASSERT_TRUE(cache.find(1, i)) << i;
+  cache.put(3, 0, data);
+  EXPECT_FALSE(cache.find(3, 0));
+  cache.put(3, 0, data);
+  EXPECT_TRUE(cache.find(3, 0)) << "read again";
+  EXPECT_EQ(cache.stats().evicted, 1u);
 }
 
 TEST(VerifiedCache, ServesManyThreads) {

@@ -292,6 +292,43 @@ TEST_F(FrameLanes, TheSixtyFifthEarlyAckEndsTheConnection) {
   EXPECT_EQ(server.lanes.close_reason(), oap::reason::ack_unopened);
 }
 
+TEST_F(FrameLanes, AStartFarAheadOfAllOthersEndsTheConnection) {
+  settle();
+  const auto start_of = [](oap::corr_t corr) {
+    oap::writer w;
+    w.start({.corr = corr, .app = 1, .flags = oap::flag::end, .name = "ping"});
+    std::vector<core::bytes> out;
+    w.take(out);
+    return std::string{out.at(0).text()};
+  };
+  const auto most = std::size_t{2} * server.session.limits().max_streams;
+  const auto near = start_of(most + 1);
+  server.lanes.on_stream_data(static_cast<stream_id>((most + 1) * 4), view(near), true);
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 1u);
+  const auto missing = start_of(most); // the last one before it comes late
+  server.lanes.on_stream_data(static_cast<stream_id>(most * 4), view(missing), true);
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 2u);
+  const auto far = start_of(3 * most);
+  server.lanes.on_stream_data(static_cast<stream_id>(12 * most), view(far), true);
+  server.turn();
+  ASSERT_TRUE(server.session.is_closed());
+  EXPECT_EQ(server.last<oap::closed>()->why, oap::reason::state_conn);
+}
+
+TEST_F(FrameLanes, ASecondStartOnAStreamIsRejectedThere) {
+  open(false);
+  client.turn();
+  const auto start = client.carrier.lanes[4].bytes;
+  settle();
+  server.lanes.on_stream_data(4, view(start), false);
+  server.turn();
+  ASSERT_NE(server.last<oap::stream_error>(), nullptr);
+  EXPECT_EQ(server.last<oap::stream_error>()->why, oap::reason::state_stream);
+  EXPECT_FALSE(server.session.is_closed());
+}
+
 TEST_F(FrameLanes, AFrameOnAnotherStreamBreaksTheMapping) {
   open(true);
   client.turn();

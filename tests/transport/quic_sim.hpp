@@ -113,17 +113,21 @@ public:
     return *core::crypto::tls_context::make_server(
       {.certificate = certificate, .tickets = tickets, .alpn = {"oap/1"}});
   }
-  core::crypto::tls_context client_tls(const std::string& alpn = "oap/1",
-                                       const std::string& pin = {}) const {
-    return *core::crypto::tls_context::make_client(
-      {.pin = pin.empty() ? certificate->cert_sha256() : pin, .alpn = {alpn}});
+  /// The same for the same words: a ticket is good for the context that it came from.
+  const core::crypto::tls_context& client_tls(const std::string& alpn, const std::string& pin) {
+    auto& made = contexts_[{alpn, pin}];
+    if (!made)
+      made = *core::crypto::tls_context::make_client(
+        {.pin = pin.empty() ? certificate->cert_sha256() : pin, .alpn = {alpn}});
+    return *made;
   }
 
-  client& dial(const std::string& alpn = "oap/1", const std::string& pin = {}) {
+  client& dial(const std::string& alpn = "oap/1", const std::string& pin = {},
+               const quic::resumption& from = {}) {
     auto& c = *clients.emplace_back(std::make_unique<client>());
     c.where = {quic::address::loopback(next_port_++), quic::address::loopback(443)};
-    auto made =
-      quic::connection::connect(settings, client_tls(alpn, pin), "localhost", c.where, c.ids, now);
+    auto made = quic::connection::connect(settings, client_tls(alpn, pin), "localhost", c.where,
+                                          c.ids, now, from);
     EXPECT_TRUE(made) << made.error().message;
     c.connection = std::move(*made);
     c.connection->set_events(c.peer);
@@ -296,6 +300,7 @@ private:
         server->on_timer(*c, now);
   }
 
+  std::map<std::pair<std::string, std::string>, std::optional<core::crypto::tls_context>> contexts_;
   std::mt19937_64 random_;
   std::multimap<core::instant, flight> flying_;
   std::vector<quic::connection*> living_;

@@ -54,7 +54,8 @@ void client::retire_id(const connection_id&) {
 result<std::unique_ptr<client>> client::dial(const connection_settings& settings,
                                              const core::crypto::tls_context& tls,
                                              const std::string& host, std::uint16_t port,
-                                             std::uint32_t frame_max, instant deadline) {
+                                             std::uint32_t frame_max, instant deadline,
+                                             const resumption& from) {
   const auto where = host + ':' + std::to_string(port);
   auto addresses = resolve(host, port);
   if (!addresses)
@@ -67,7 +68,7 @@ result<std::unique_ptr<client>> client::dial(const connection_settings& settings
       continue;
     }
     std::unique_ptr<client> made{new client(std::move(*socket), remote)};
-    auto ok = made->shake_hands(settings, tls, host, frame_max, deadline);
+    auto ok = made->shake_hands(settings, tls, host, frame_max, deadline, from);
     if (ok)
       return made;
     why = ok.error();
@@ -80,8 +81,9 @@ result<std::unique_ptr<client>> client::dial(const connection_settings& settings
 
 result<void> client::shake_hands(const connection_settings& settings,
                                  const core::crypto::tls_context& tls, const std::string& host,
-                                 std::uint32_t frame_max, instant deadline) {
-  auto made = connection::connect(settings, tls, host, path_, *this, now());
+                                 std::uint32_t frame_max, instant deadline,
+                                 const resumption& from) {
+  auto made = connection::connect(settings, tls, host, path_, *this, now(), from);
   if (!made)
     return std::unexpected{made.error()};
   connection_ = std::move(*made);

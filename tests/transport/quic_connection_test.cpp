@@ -99,6 +99,26 @@ TEST_F(QuicSim, ATicketOfAnotherContextIsNotOffered) {
   EXPECT_FALSE(second.connection->tls().resumed);
 }
 
+TEST_F(QuicSim, MarksPacketsWhereThePathKeepsTheMarks) {
+  constexpr std::uint8_t ect0 = 2;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 20, 100'000, 30s));
+  ASSERT_TRUE(echo(s, c, 1, 100, 5s));
+  EXPECT_EQ(s.client_mark, ect0);
+  EXPECT_EQ(s.server_mark, ect0);
+}
+
+TEST_F(QuicSim, MarksNothingWhereThePathTakesTheMarksOff) {
+  s.weather.bleach = true;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 20, 100'000, 30s));
+  ASSERT_TRUE(echo(s, c, 1, 100, 5s));
+  EXPECT_EQ(s.client_mark, 0);
+  EXPECT_EQ(s.server_mark, 0);
+}
+
 TEST_F(QuicSim, StreamsAreAllowedAgainInTimeForAPeerThatNeedsThem) {
   s.settings.streams_max = 64;
   s.restart();

@@ -28,7 +28,8 @@ instant now() {
 } // namespace
 
 client::client(unique_fd socket, const address& remote)
-    : socket_(std::move(socket)), path_{socket_.local(), remote}, buffer_(connection::burst_max) {
+    : socket_(std::move(socket)), path_{socket_.local(), remote, 0},
+      buffer_(connection::burst_max) {
   // nop
 }
 
@@ -117,9 +118,12 @@ void client::flush() {
 
 bool client::poll() {
   const auto t = now();
-  return socket_.receive([this, t](const path&, core::byte_view datagram) {
-    connection_->on_datagram(path_, datagram, t);
-  });
+  return socket_.receive(
+    [this, t](const path& from, core::byte_view datagram) {
+      path_.ecn = from.ecn;
+      connection_->on_datagram(path_, datagram, t);
+    },
+    1); // the peer waits for acknowledgements: its window is small where the way is short
 }
 
 bool client::turn(instant until) {

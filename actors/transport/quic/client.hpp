@@ -43,7 +43,8 @@ public:
   /// Sends what is due, waits for datagrams or for QUIC's own time, at most until `until`, and
   /// deals with them. False if `until` has passed.
   bool turn(core::instant until);
-  /// Deals with the datagrams that are there without waiting; false if there were none.
+  /// Deals with the datagrams that one read brings, without waiting; false if there were none. To
+  /// be followed by `flush`, before the next read.
   bool poll();
   int fd() const noexcept { return socket_.fd(); }
 

@@ -178,7 +178,7 @@ void connection::on_datagram(const path& from, core::byte_view datagram, instant
   if (me.state == phase::draining || me.state == phase::over || me.close_due)
     return;
   const auto p = to_native(from);
-  const ngtcp2_pkt_info info{};
+  const ngtcp2_pkt_info info{.ecn = from.ecn};
   const int rc =
     ngtcp2_conn_read_pkt(me.conn.get(), &p, &info, datagram.data(), datagram.size(), me.at(now));
   switch (rc) {
@@ -286,14 +286,14 @@ void connection::impl::write_close(instant now) {
 /// is nothing left, with pacing not in the way, is also how ngtcp2 sees that we had no more to
 /// send; without that BBR takes the speed of the application for that of the path.
 ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to,
-                                           std::size_t& segment, ngtcp2_tstamp t) {
+                                           ngtcp2_pkt_info* info, std::size_t& segment,
+                                           ngtcp2_tstamp t) {
   const auto quantum = ngtcp2_conn_get_send_quantum(conn.get());
   const auto least = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn.get());
   if (burst + least > quantum)
     end_burst(t);
-  ngtcp2_pkt_info info{};
   const auto n = ngtcp2_conn_write_aggregate_pkt2(
-    conn.get(), to, &info, buffer.data(), std::min(buffer.size(), quantum - burst), &segment,
+    conn.get(), to, info, buffer.data(), std::min(buffer.size(), quantum - burst), &segment,
     [](ngtcp2_conn*, ngtcp2_path* p, ngtcp2_pkt_info* i, std::uint8_t* out, std::size_t size,
        ngtcp2_tstamp at,
        void* user) { return static_cast<impl*>(user)->write_packet(p, i, out, size, at); },
@@ -320,12 +320,14 @@ std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, pat
   if (!me.close_due && me.state != phase::closing) {
     ngtcp2_path_storage ps;
     ngtcp2_path_storage_zero(&ps);
-    n = me.write_burst(buffer.first(std::min(buffer.size(), burst_max)), &ps.path, segment,
+    ngtcp2_pkt_info info{};
+    n = me.write_burst(buffer.first(std::min(buffer.size(), burst_max)), &ps.path, &info, segment,
                        me.at(now));
     if (n > 0) {
       me.where = {address::of(ps.path.local.addr, ps.path.local.addrlen),
                   address::of(ps.path.remote.addr, ps.path.remote.addrlen)};
       to = me.where;
+      to.ecn = static_cast<std::uint8_t>(info.ecn);
       me.bytes_out += static_cast<std::uint64_t>(n);
       return static_cast<std::size_t>(n);
     }

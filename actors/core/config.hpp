@@ -71,6 +71,7 @@ struct oap_section {
   std::uint32_t ack_window = 0;
   std::uint32_t max_inflight = 0;
   std::uint64_t receive_budget = 0; ///< bytes a connection
+  std::uint64_t answer_rate_min = 0; ///< bytes/s over 10 s
   bool compression = false;         ///< COMP (zstd) is offered in HELLO
   // Health: when the readiness keys turn false and when a human is called.
   std::uint32_t rejects_max = 0;   ///< in 10,000 frames

@@ -41,6 +41,7 @@ start_quic_server(const server_parts& parts, const core::config::host_port& wher
   auto p = std::make_shared<quic::hub_parts>();
   p->connections = connection_settings_of(c);
   p->frame_max = c.oap.max_frame;
+  p->frame_timeout = c.transport.read_timeout;
   p->tls = [tls = std::move(tls)](std::size_t shard) { return tls->context(tls_use::oap, shard); };
   p->keys = std::make_shared<quic::secrets>();
   p->budget = std::move(budget);

@@ -159,6 +159,7 @@ transport::oap_settings oap_settings_of(const core::node_config& c) {
     s.session.transports.emplace_back("quic");
   s.line.handshake_timeout = c.transport.handshake_timeout;
   s.line.read_timeout = c.transport.read_timeout;
+  s.line.answer_rate_min = c.oap.answer_rate_min;
   s.line.write_timeout = c.transport.write_timeout;
   s.line.idle_timeout = c.transport.idle_timeout;
   s.stall_timeout = c.transport.idle_timeout;

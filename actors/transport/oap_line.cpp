@@ -58,8 +58,24 @@ void oap_line::written(std::size_t backlog, std::uint64_t sent, core::instant no
     moved_at_ = now;
   if (phase_ == phase::lingering && backlog_ != 0 && backlog == 0)
     linger_since_ = now;
+  if (backlog == 0 || backlog_ == 0) {
+    rate_since_ = now;
+    rate_sent_ = sent;
+  }
   sent_ = sent;
   backlog_ = backlog;
+  look_at_rate(now);
+}
+
+/// A peer that takes a byte now and then moves the clock of `write_timeout` for ever; what it makes
+/// us hold is paid for by taking it at some speed.
+void oap_line::look_at_rate(core::instant now) noexcept {
+  if (!is_past(rate_due(), now))
+    return;
+  const auto seconds = static_cast<std::uint64_t>(limits_.rate_window / std::chrono::seconds{1});
+  slow_ = sent_ - rate_sent_ < limits_.answer_rate_min * seconds;
+  rate_since_ = now;
+  rate_sent_ = sent_;
 }
 
 void oap_line::finish(ending how, core::instant now) noexcept {
@@ -71,6 +87,9 @@ void oap_line::finish(ending how, core::instant now) noexcept {
 }
 
 oap_line::order oap_line::tick(core::instant now) noexcept {
+  look_at_rate(now);
+  if (slow_ && (phase_ == phase::open || phase_ == phase::lingering))
+    return end(ending::timeout);
   switch (phase_) {
   case phase::over:
     return order::none;
@@ -121,11 +140,13 @@ std::optional<core::instant> oap_line::wake_at() const noexcept {
   case phase::open:
     first = frame_due();
     take_earlier(first, write_due());
+    take_earlier(first, rate_due());
     take_earlier(first, idle_due());
     break;
   case phase::lingering:
     first = linger_due();
     take_earlier(first, write_due());
+    take_earlier(first, rate_due());
     break;
   }
   return first;
@@ -141,6 +162,12 @@ std::optional<core::instant> oap_line::write_due() const noexcept {
   if (backlog_ == 0)
     return std::nullopt;
   return moved_at_ + limits_.write_timeout;
+}
+
+std::optional<core::instant> oap_line::rate_due() const noexcept {
+  if (backlog_ == 0 || limits_.answer_rate_min == 0)
+    return std::nullopt;
+  return rate_since_ + limits_.rate_window;
 }
 
 std::optional<core::instant> oap_line::idle_due() const noexcept {

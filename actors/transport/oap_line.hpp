@@ -16,6 +16,9 @@ struct oap_line_limits {
   std::chrono::milliseconds handshake_timeout{5'000}; ///< from accept to the peer's HELLO
   std::chrono::milliseconds read_timeout{5'000};      ///< for the rest of a frame that has begun
   std::chrono::milliseconds write_timeout{5'000};     ///< to take some of the bytes we have
+  /// Bytes a second that a peer takes while we have some for it, over `rate_window`; 0 = off.
+  std::uint64_t answer_rate_min = 16'384;
+  std::chrono::milliseconds rate_window{10'000};
   std::chrono::milliseconds idle_timeout = core::limits::idle_timeout; ///< without open streams
   std::chrono::milliseconds discard_timeout{1'000}; ///< of reading on after our last byte
   std::size_t discard_max = 1u << 20;               ///< bytes read and dropped meanwhile
@@ -89,6 +92,8 @@ private:
   }
   std::optional<core::instant> frame_due() const noexcept;
   std::optional<core::instant> write_due() const noexcept;
+  std::optional<core::instant> rate_due() const noexcept;
+  void look_at_rate(core::instant now) noexcept;
   std::optional<core::instant> idle_due() const noexcept;
   std::optional<core::instant> linger_due() const noexcept;
 
@@ -100,12 +105,15 @@ private:
   core::instant frame_since_{};  ///< since when the rest of a frame is waited for
   core::instant moved_at_{};     ///< when the peer last took bytes of the backlog
   core::instant linger_since_{}; ///< since when all is said and gone out
+  core::instant rate_since_{};   ///< since when `rate_sent_`; there was a backlog all the time
+  std::uint64_t rate_sent_ = 0;
   view view_;
   std::size_t backlog_ = 0;
   std::uint64_t sent_ = 0;
   std::size_t discarded_ = 0;
   bool read_ended_ = false;
   bool retiring_ = false;
+  bool slow_ = false; ///< the peer took less than it must
 };
 
 } // namespace ron::transport

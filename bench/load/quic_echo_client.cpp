@@ -27,16 +27,19 @@ using core::instant;
 constexpr std::string_view usage =
   "usage: quic_echo_client --target HOST:PORT (--pin SHA256 | --ca FILE) [--mode MODE]\n"
   "         [--conns 1] [--streams 1] [--payload 1024] [--seconds 1] [--warmup-ms 200]\n"
-  "         [--congestion bbr|cubic] [--datagram 8952]\n"
+  "         [--congestion bbr|cubic] [--datagram 8952] [--resume 0|1]\n"
   "Modes: echo     one DATA up, the same down, on --streams open streams of each connection\n"
   "       request  a stream for each request; the answer has --payload bytes (`source`)\n"
   "       idle     --conns connections say HELLO, then are silent for --seconds\n"
+  "       handshake  one connection after the other; --resume 1 shows ticket and token of the "
+  "last\n"
   "One JSON line on stdout: operations, rate, bytes, percentiles in microseconds, CPU seconds,\n"
-  "how evenly the streams of `echo` were served (Jain's index).\n"
+  "how evenly the streams of `echo` were served (Jain's index), how many handshakes were resumed.\n"
   "  quic_echo_client --target 127.0.0.1:8443 --pin $PIN --streams 64 --payload 1024\n"
-  "  quic_echo_client --target 127.0.0.1:8443 --pin $PIN --mode request --payload 16777216\n";
+  "  quic_echo_client --target 127.0.0.1:8443 --pin $PIN --mode request --payload 16777216\n"
+  "  quic_echo_client --target 127.0.0.1:8443 --pin $PIN --mode handshake --resume 1\n";
 
-enum class mode : std::uint8_t { echo, request, idle };
+enum class mode : std::uint8_t { echo, request, idle, handshake };
 
 instant now() {
   return std::chrono::steady_clock::now();
@@ -200,9 +203,12 @@ class run {
 public:
   explicit run(const load::flags& f) : flags_(f) {
     const auto& what = f.text("mode");
-    if (what != "echo" && what != "request" && what != "idle")
-      f.refuse("--mode: echo, request or idle");
-    work_.what = what == "echo" ? mode::echo : what == "idle" ? mode::idle : mode::request;
+    if (what != "echo" && what != "request" && what != "idle" && what != "handshake")
+      f.refuse("--mode: echo, request, idle or handshake");
+    work_.what = what == "echo"      ? mode::echo
+                 : what == "idle"    ? mode::idle
+                 : what == "request" ? mode::request
+                                     : mode::handshake;
     work_.streams = f.number("streams", 1, 65'536);
     const bool echo = work_.what == mode::echo;
     work_.payload = f.number("payload", 1, echo ? core::limits::chunk_bytes : 1ull << 40);
@@ -211,8 +217,11 @@ public:
   }
 
   int execute() {
+    if (work_.what == mode::handshake)
+      return shake_hands();
     if (!dial())
       return 1;
+    std::fprintf(stderr, "%zu connections are up\n", all_.size());
     for (auto& c : all_)
       c->begin();
     const auto warm = now() + std::chrono::milliseconds{flags_.number("warmup-ms", 0, 60'000)};
@@ -228,34 +237,78 @@ public:
   }
 
 private:
-  bool dial() {
+  core::crypto::tls_context context() const {
     core::crypto::tls_client_options o;
     o.pin = flags_.text("pin");
     o.ca_file = flags_.text("ca");
     o.alpn = {"oap/1"};
-    auto context = core::crypto::tls_context::make_client(o);
-    if (!context)
-      flags_.refuse(context.error().message);
-    quic::connection_settings settings;
-    settings.bbr = flags_.text("congestion") == "bbr";
-    settings.payload_max = flags_.number("datagram", 1'201, 65'527);
+    auto made = core::crypto::tls_context::make_client(o);
+    if (!made)
+      flags_.refuse(made.error().message);
+    return *made;
+  }
+
+  quic::connection_settings settings() const {
+    quic::connection_settings s;
+    s.bbr = flags_.text("congestion") == "bbr";
+    s.payload_max = flags_.number("datagram", 1'201, 65'527);
+    return s;
+  }
+
+  std::unique_ptr<quic::client> dial_one(const core::crypto::tls_context& context,
+                                         const quic::resumption& from = {}) const {
     const auto [host, port] = flags_.address("target");
+    auto c =
+      quic::client::dial(settings(), context, host, port, core::limits::oap_frame_bytes_default,
+                         now() + std::chrono::seconds{5}, from);
+    if (c)
+      return std::move(*c);
+    std::fprintf(stderr, "%s\n", c.error().message.c_str());
+    return nullptr;
+  }
+
+  bool dial() {
+    const auto tls = context();
     const auto conns = flags_.number("conns", 1, 100'000);
     for (std::size_t i = 0; i < conns; ++i) {
-      auto c =
-        quic::client::dial(settings, *context, host, port, core::limits::oap_frame_bytes_default,
-                           now() + std::chrono::seconds{5});
-      if (!c) {
-        std::fprintf(stderr, "%s\n", c.error().message.c_str());
+      auto c = dial_one(tls);
+      if (!c)
         return false;
-      }
-      auto& one = *all_.emplace_back(std::make_unique<echo_connection>(work_, std::move(*c)));
+      auto& one = *all_.emplace_back(std::make_unique<echo_connection>(work_, std::move(c)));
       const auto patience = now() + std::chrono::seconds{5};
       for (one.go(); !one.is_up(); one.go())
         if (!one.wire().turn(patience))
           return false;
     }
     return true;
+  }
+
+  /// Handshakes until the time is over; the time of each is from the first datagram to `open`.
+  int shake_hands() {
+    const auto tls = context();
+    const bool resume = flags_.text("resume") == "1";
+    quic::resumption kept;
+    work_.counting = true;
+    cpu_ = core::read_process_usage().cpu_seconds;
+    began_ = now();
+    const auto end = began_ + std::chrono::seconds{flags_.number("seconds", 1, 3'600)};
+    while (now() < end) {
+      const auto start = now();
+      auto c = dial_one(tls, std::exchange(kept, {}));
+      if (!c)
+        return 1;
+      ++work_.operations;
+      work_.times.add(static_cast<std::uint64_t>((now() - start).count()));
+      resumed_ += c->link().tls().resumed ? 1 : 0;
+      while (resume && !kept.ticket && c->turn(start + std::chrono::seconds{5})) {
+        auto got = c->link().take_resumption(); // it comes behind the handshake
+        kept.ticket = std::move(got.ticket);
+        if (!got.token.empty())
+          kept.token = std::move(got.token);
+      }
+    }
+    print();
+    return 0;
   }
 
   void turn_until(instant end) {
@@ -275,9 +328,7 @@ private:
         if (!due && fds[i].revents == 0)
           continue;
         if (fds[i].revents != 0)
-          for (int k = 0; k < 4 && all_[i]->wire().poll(); ++k) {
-            // nop
-          }
+          all_[i]->wire().poll();
         if (due)
           link.on_timer(now());
         all_[i]->go();
@@ -287,6 +338,8 @@ private:
 
   /// Jain's index of the operations of the streams of the first connection.
   double fairness() const {
+    if (all_.empty())
+      return 0;
     double sum = 0;
     double squares = 0;
     for (const auto& [corr, n] : all_.front()->served()) {
@@ -300,7 +353,8 @@ private:
   void print() const {
     const auto took = std::chrono::duration<double>(now() - began_).count();
     const auto us = [&](double q) { return static_cast<double>(work_.times.quantile(q)) / 1e3; };
-    const auto path = all_.front()->wire().link().measure();
+    const auto path =
+      all_.empty() ? quic::connection::figures{} : all_.front()->wire().link().measure();
     std::puts(
       core::dump_json({{"operations", work_.operations},
                        {"seconds", took},
@@ -313,6 +367,7 @@ private:
                        {"max_us", static_cast<double>(work_.times.max()) / 1e3},
                        {"fairness", fairness()},
                        {"connections", all_.size()},
+                       {"resumed", resumed_},
                        {"rtt_us", path.smoothed_rtt.count() / 1'000},
                        {"congestion_window", path.window},
                        {"packets_lost", path.packets_lost},
@@ -325,6 +380,7 @@ private:
   std::vector<std::unique_ptr<echo_connection>> all_;
   instant began_{};
   double cpu_ = 0;
+  std::uint64_t resumed_ = 0;
 };
 
 } // namespace
@@ -342,7 +398,8 @@ int main(int argc, char** argv) {
                        {"seconds", "1"},
                        {"warmup-ms", "200"},
                        {"congestion", "bbr"},
-                       {"datagram", "8952"}},
+                       {"datagram", "8952"},
+                       {"resume", "0"}},
                       usage};
   return run{f}.execute();
 }

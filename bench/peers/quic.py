@@ -1,8 +1,10 @@
 """OAP/1 over QUIC against the example client and server of ngtcp2 1.11 (HTTP/3), in turns.
 
 Each turn is a client of its own on core 0 against a server on core 1: ours moves for about a second,
-theirs fetches as many bytes or files as take about a second. What is compared: payload over wall time
-from the client's start of transfer to its end; processor time is the server's.
+theirs fetches as many bytes or files as take about a second. Both ask with a short request and get the
+payload as the answer, with the same certificate, on one connection, with equally many streams open.
+What is compared: payload over wall time from the client's start of transfer to its end; processor time
+is the server's. Congestion control is each side's own choice: BBR here, CUBIC there.
 """
 import json
 import os
@@ -51,6 +53,14 @@ def install_peer():
     return found["ngtcp2-client"], found["ngtcp2-server"], environment
 
 
+def make_certificate(folder):
+    key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-days", "2"],
+                   check=True, stderr=subprocess.DEVNULL)
+    return cert, key
+
+
 def cpu_of(pid):
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
         fields = file.read().rpartition(")")[2].split()
@@ -58,10 +68,10 @@ def cpu_of(pid):
 
 
 class Ours:
-    def __init__(self, streams, payload, datagram):
+    def __init__(self, streams, payload, datagram, cert, key):
         self.server = subprocess.Popen(
-            ["taskset", "-c", "1", os.path.join(BIN, "quic_echo_server"), "--datagram", str(datagram)],
-            stdout=subprocess.PIPE, text=True)
+            ["taskset", "-c", "1", os.path.join(BIN, "quic_echo_server"), "--datagram", str(datagram),
+             "--cert", cert, "--key", key], stdout=subprocess.PIPE, text=True)
         ready = json.loads(self.server.stdout.readline())
         self.command = ["taskset", "-c", "0", os.path.join(BIN, "quic_echo_client"), "--target", ready["listen"],
                         "--pin", ready["cert_sha256"], "--mode", "request", "--streams", str(streams),
@@ -86,25 +96,29 @@ class Ours:
 
 
 class Theirs:
-    def __init__(self, streams, payload, requests, folder):
+    def __init__(self, streams, payload, requests, folder, cert, key):
         client, server, self.environment = install_peer()
-        key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-days", "2"],
-                       check=True, stderr=subprocess.DEVNULL)
         htdocs = os.path.join(folder, "htdocs")
         os.mkdir(htdocs)
         with open(os.path.join(htdocs, "file"), "wb") as file:
             file.write(b"x" * payload)
         self.payload, self.requests, self.port = payload, requests, 40000 + os.getpid() % 20000
         self.server = subprocess.Popen(
-            ["taskset", "-c", "1", server, "-q", "-d", htdocs, f"--max-streams-bidi={max(streams, 100)}", "127.0.0.1",
+            ["taskset", "-c", "1", server, "-q", "-d", htdocs, f"--max-streams-bidi={streams}", "127.0.0.1",
              str(self.port), key, cert],
             env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.command = ["taskset", "-c", "0", client, "-q", "--exit-on-all-streams-close", "127.0.0.1", str(self.port),
-                        f"https://localhost:{self.port}/file", "-n"]
+                        f"https://localhost:{self.port}/file"]
         self._await_port()
+        self._check_answer(folder)
         self.base = min(self._run(1)[0] for _ in range(3))  # start, handshake and one answer
+
+    def _check_answer(self, folder):
+        """An answer is the whole payload, not an error page."""
+        self._run(1, f"--download={folder}")
+        with open(os.path.join(folder, "file"), "rb") as file:
+            if file.read() != b"x" * self.payload:
+                raise RuntimeError("the peer's server answers something else")
 
     def _await_port(self):
         """The server says nothing when it is ready: its socket shows it."""
@@ -115,17 +129,18 @@ class Theirs:
                     return
         raise RuntimeError("the peer's server does not start")
 
-    def _run(self, requests):
+    def _run(self, requests, *words):
         before, began = cpu_of(self.server.pid), time.monotonic()
-        subprocess.run([*self.command, str(requests)], env=self.environment, check=True, stdout=subprocess.DEVNULL,
+        subprocess.run([*self.command, "-n", str(requests), *words], env=self.environment, check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, timeout=60)
         return time.monotonic() - began, cpu_of(self.server.pid) - before
 
     def turn(self):
+        done = self.requests - 1  # one is in the base
         took, used = self._run(self.requests)
-        if took < 0.7:  # this machine is faster than thought
+        if took < 0.7:  # this machine is faster than thought: the next turn takes longer
             self.requests = int(self.requests * 1.0 / took) + 1
-        return self.requests - 1, (self.requests - 1) * self.payload, took - self.base, used
+        return done, done * self.payload, took - self.base, used
 
     def close(self):
         self.server.kill()
@@ -175,8 +190,9 @@ def main():
     unit, figure, goal, aim, streams, payload, requests = CASES[what]
     for datagram, note in DATAGRAMS.items():
         with tempfile.TemporaryDirectory() as folder:
-            ours = Ours(streams, payload, datagram)
-            theirs = Theirs(streams, payload, requests, folder)
+            cert, key = make_certificate(folder)
+            ours = Ours(streams, payload, datagram, cert, key)
+            theirs = Theirs(streams, payload, requests, folder, cert, key)
             try:
                 compare(f"{what}-datagram-{datagram}", unit, figure, goal, aim, ours, theirs, pairs, note)
                 if what == "small" and datagram == 8952:

@@ -216,8 +216,9 @@ result<sdk::client> connect(const target& t) {
   o.pq = t.pq;
   o.token = t.token;
   o.overall_timeout = o.idle_timeout = t.timeout;
+  static const auto quic = quic_dialer(); // one memory of tickets for all connections
   if (t.quic)
-    o.dial = dial_quic;
+    o.dial = quic;
   if (t.socks)
     o.socks = t.socks->to_string();
   if (o.pin.empty() && o.ca_file.empty() && !t.node.is_onion()) {

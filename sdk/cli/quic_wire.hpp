@@ -4,8 +4,9 @@
 
 namespace ron::cli {
 
-/// OAP/1 over QUIC: the wire of `--quic`.
-core::result<std::unique_ptr<sdk::wire>> dial_quic(const sdk::client_options& options,
-                                                   core::instant deadline);
+/// OAP/1 over QUIC: the wire of `--quic`. All copies of one dialer remember what the node they
+/// dialed last gave them (a ticket and a token, in memory), so that the next connection costs no
+/// certificate. Any thread.
+sdk::dialer quic_dialer();
 
 } // namespace ron::cli

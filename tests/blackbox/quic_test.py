@@ -76,6 +76,13 @@ class Wire:
         self.back.close()
 
 
+def s_client(address, alpn, *words):
+    """OpenSSL's own QUIC client, which knows nothing of us."""
+    return subprocess.run(
+        ["openssl", "s_client", "-quic", "-alpn", alpn, "-connect", address, "-brief", *words],
+        input=b"", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+
+
 class QuicCase(NodeTest):
     @classmethod
     def setUpClass(cls):
@@ -117,12 +124,6 @@ class QuicCase(NodeTest):
         self.ronctl("get", put[0]["cid"], "-o", self.path("copy"), **options)
         with open(self.path("copy"), "rb") as copy:
             self.assertTrue(copy.read() == body)
-
-    def s_client(self, alpn):
-        """OpenSSL's own QUIC client, which knows nothing of us."""
-        return subprocess.run(
-            ["openssl", "s_client", "-quic", "-alpn", alpn, "-connect", self.quic, "-brief"],
-            input=b"", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
 
 
 class Use(QuicCase):
@@ -169,11 +170,11 @@ class Use(QuicCase):
 
 class Strangers(QuicCase):
     def test_http3_is_refused_and_oap_is_not(self):
-        good = self.s_client("oap/1")
+        good = s_client(self.quic, "oap/1")
         self.assertIn(b"CONNECTION ESTABLISHED", good.stdout, good)
         self.assertIn(b"QUICv1", good.stdout, good)
         failed = self.ron.metric("transport_handshakes_total", {"outcome": "failed"})
-        bad = self.s_client("h3")
+        bad = s_client(self.quic, "h3")
         self.assertNotEqual(bad.returncode, 0, bad)
         self.assertNotIn(b"CONNECTION ESTABLISHED", bad.stdout, bad)
         wait_until(lambda: self.ron.metric("quic_handshakes_unfinished") == 0)
@@ -241,6 +242,15 @@ class Life(NodeTest):
     def test_off(self):
         node = self.node("[oap]\nquic-address = off\n")
         self.assertIsNone(node.ready["endpoints"]["oap_quic"])
+
+    def test_post_quantum_key_exchange_can_be_required(self):
+        node = self.node("", "--transport.pq=require")
+        good = s_client(node.ready["endpoints"]["oap_quic"], "oap/1", "-groups", "X25519MLKEM768")
+        self.assertIn(b"CONNECTION ESTABLISHED", good.stdout, good)
+        hybrid = node.metric("transport_handshake_seconds_count", {"kex": "hybrid"})
+        self.assertEqual(hybrid, 1)
+        bad = s_client(node.ready["endpoints"]["oap_quic"], "oap/1", "-groups", "X25519")
+        self.assertNotIn(b"CONNECTION ESTABLISHED", bad.stdout, bad)
 
     def test_a_taken_port_is_named(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

@@ -1,160 +1,12 @@
-#include "oap/session.hpp"
 #include "oap/writer.hpp"
-#include "transport/quic/frame_lanes.hpp"
+#include "transport/frame_lanes_rig.hpp"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <deque>
 #include <iostream>
-#include <map>
 #include <random>
-#include <string>
 
 namespace ron::test {
 namespace {
-
-using namespace transport::quic;
-
-/// Streams in RAM: what one end sends lies here until the test hands it to the other.
-class ram_carrier final : public stream_carrier {
-public:
-  struct lane {
-    std::string bytes{};
-    bool fin = false;
-    std::optional<app_code> reset{};
-    std::optional<app_code> stop{};
-    bool delivered_end = false;
-  };
-
-  std::optional<stream_id> open_stream() override {
-    if (allowed == 0)
-      return std::nullopt;
-    --allowed;
-    const auto id = next;
-    next += 4;
-    lanes[id];
-    return id;
-  }
-  void send(stream_id id, core::bytes slice) override { lanes[id].bytes += slice.text(); }
-  void finish(stream_id id) override { lanes[id].fin = true; }
-  void reset(stream_id id, app_code code) override {
-    lanes[id].bytes.clear();
-    lanes[id].reset = code;
-  }
-  void stop(stream_id id, app_code code) override { lanes[id].stop = code; }
-  void credit(std::size_t n) override { credited += n; }
-
-  std::map<stream_id, lane> lanes;
-  stream_id next = 0;
-  int allowed = 1'000;
-  std::size_t credited = 0;
-};
-
-core::byte_view view(const std::string& s) {
-  return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
-}
-
-oap::session_settings settings_of_quic() {
-  oap::session_settings s;
-  s.independent_streams = true;
-  s.max_streams = 512;
-  return s;
-}
-
-/// A session, its lanes and the events it gave.
-struct end_of_line {
-  explicit end_of_line(side s)
-      : lanes(s, carrier, core::limits::oap_frame_bytes_default),
-        session(s == side::client ? oap::role::dialer : oap::role::acceptor, settings_of_quic()) {
-    // nop
-  }
-  void turn() {
-    while (lanes.ready())
-      session.on_bytes(lanes.take(), core::instant{std::chrono::hours{1}});
-    oap::events some;
-    while (session.take_events(some))
-      for (auto& e : some)
-        seen.push_back(std::move(e));
-    std::vector<core::bytes> out;
-    if (session.take(out))
-      lanes.write(out);
-  }
-  template <class E>
-  std::size_t count() const {
-    return static_cast<std::size_t>(
-      std::ranges::count_if(seen, [](const auto& e) { return std::holds_alternative<E>(e); }));
-  }
-  template <class E>
-  const E* last() const {
-    const E* out = nullptr;
-    for (const auto& e : seen)
-      if (auto* x = std::get_if<E>(&e))
-        out = x;
-    return out;
-  }
-
-  ram_carrier carrier;
-  frame_lanes lanes;
-  oap::session session;
-  std::vector<oap::event> seen;
-};
-
-class FrameLanes : public testing::Test {
-public:
-  /// Moves up to `most` bytes of one stream; false if it had nothing.
-  bool move(end_of_line& from, end_of_line& to, stream_id id, std::size_t most) {
-    auto& l = from.carrier.lanes[id];
-    if (l.stop) {
-      to.lanes.on_stream_stopped(id, *std::exchange(l.stop, std::nullopt));
-      return true;
-    }
-    if (l.delivered_end)
-      return false;
-    if (l.reset) {
-      l.delivered_end = true;
-      to.lanes.on_stream_reset(id, *l.reset);
-      return true;
-    }
-    const auto part = l.bytes.substr(0, most);
-    l.bytes.erase(0, part.size());
-    const bool fin = l.fin && l.bytes.empty();
-    if (part.empty() && !fin)
-      return false;
-    moved += part.size();
-    l.delivered_end = fin;
-    to.lanes.on_stream_data(id, view(part), fin);
-    return true;
-  }
-  /// Everything that is under way, stream after stream.
-  void settle() {
-    for (bool more = true; more;) {
-      more = false;
-      client.turn();
-      server.turn();
-      for (auto* from : {&client, &server}) {
-        auto& to = from == &client ? server : client;
-        std::vector<stream_id> ids;
-        for (const auto& [id, l] : from->carrier.lanes)
-          ids.push_back(id);
-        for (auto id : ids)
-          more |= move(*from, to, id, 1u << 20);
-      }
-    }
-  }
-  oap::corr_t open(bool end, std::string_view name = "echo") {
-    oap::open_request r;
-    r.name = name;
-    r.end = end;
-    auto corr = client.session.open(r);
-    EXPECT_TRUE(corr);
-    return corr.value_or(0);
-  }
-
-  end_of_line client{side::client};
-  end_of_line server{side::server};
-  std::size_t moved = 0;
-};
 
 TEST_F(FrameLanes, HelloGoesOnStreamZeroAndEachStreamOnItsOwn) {
   const auto corr = open(true);
@@ -290,6 +142,43 @@ TEST_F(FrameLanes, TheSixtyFifthEarlyAckEndsTheConnection) {
   ASSERT_TRUE(server.session.is_closed());
   EXPECT_EQ(server.last<oap::closed>()->why, oap::reason::ack_unopened);
   EXPECT_EQ(server.lanes.close_reason(), oap::reason::ack_unopened);
+}
+
+TEST_F(FrameLanes, AStartFarAheadOfAllOthersEndsTheConnection) {
+  settle();
+  const auto start_of = [](oap::corr_t corr) {
+    oap::writer w;
+    w.start({.corr = corr, .app = 1, .flags = oap::flag::end, .name = "ping"});
+    std::vector<core::bytes> out;
+    w.take(out);
+    return std::string{out.at(0).text()};
+  };
+  const auto most = std::size_t{2} * server.session.limits().max_streams;
+  const auto near = start_of(most + 1);
+  server.lanes.on_stream_data(static_cast<stream_id>((most + 1) * 4), view(near), true);
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 1u);
+  const auto missing = start_of(most); // the last one before it comes late
+  server.lanes.on_stream_data(static_cast<stream_id>(most * 4), view(missing), true);
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 2u);
+  const auto far = start_of(3 * most);
+  server.lanes.on_stream_data(static_cast<stream_id>(12 * most), view(far), true);
+  server.turn();
+  ASSERT_TRUE(server.session.is_closed());
+  EXPECT_EQ(server.last<oap::closed>()->why, oap::reason::state_conn);
+}
+
+TEST_F(FrameLanes, ASecondStartOnAStreamIsRejectedThere) {
+  open(false);
+  client.turn();
+  const auto start = client.carrier.lanes[4].bytes;
+  settle();
+  server.lanes.on_stream_data(4, view(start), false);
+  server.turn();
+  ASSERT_NE(server.last<oap::stream_error>(), nullptr);
+  EXPECT_EQ(server.last<oap::stream_error>()->why, oap::reason::state_stream);
+  EXPECT_FALSE(server.session.is_closed());
 }
 
 TEST_F(FrameLanes, AFrameOnAnotherStreamBreaksTheMapping) {

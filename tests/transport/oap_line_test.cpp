@@ -18,6 +18,7 @@ protected:
   static constexpr oap_line_limits limits{.handshake_timeout = 5s,
                                           .read_timeout = 3s,
                                           .write_timeout = 4s,
+                                          .answer_rate_min = 0,
                                           .idle_timeout = 60s,
                                           .discard_timeout = 1s,
                                           .discard_max = 1'000};
@@ -259,6 +260,49 @@ TEST_F(OapLine, FirstEndingCounts) {
   EXPECT_EQ(at(1s), order::end);
   EXPECT_EQ(line.how(), ending::reject);
   EXPECT_EQ(at(1h), order::none) << "nothing after the end";
+}
+
+/// With a least rate of 16 KiB a second.
+class OapLineRate : public OapLine {
+protected:
+  OapLineRate() {
+    auto rated = limits;
+    rated.answer_rate_min = 16'384;
+    line = oap_line{rated, start};
+    open();
+  }
+};
+
+TEST_F(OapLineRate, APeerThatTakesAByteNowAndThenIsTooSlow) {
+  std::uint64_t sent = 0;
+  for (int second = 0; second < 10; ++second) {
+    now = start + std::chrono::seconds{second};
+    line.written(100'000, ++sent, now);
+    ASSERT_EQ(line.tick(now), order::none) << second;
+  }
+  EXPECT_EQ(wake(), 10'000);
+  EXPECT_EQ(at(10s), order::end);
+  EXPECT_EQ(line.how(), ending::timeout);
+}
+
+TEST_F(OapLineRate, APeerThatIsJustFastEnoughStays) {
+  std::uint64_t sent = 0;
+  for (int second = 0; second < 60; ++second) {
+    now = start + std::chrono::seconds{second};
+    line.written(100'000, sent, now);
+    ASSERT_EQ(line.tick(now), order::none) << second;
+    sent += 16'384;
+  }
+}
+
+TEST_F(OapLineRate, CountsOnlyWhileThereIsABacklog) {
+  for (int second = 0; second < 60; second += 6) { // a little, seldom, and taken at once
+    now = start + std::chrono::seconds{second};
+    line.written(10, static_cast<std::uint64_t>(second), now);
+    now += 2s;
+    line.written(0, static_cast<std::uint64_t>(second) + 1, now);
+    ASSERT_EQ(line.tick(now), order::none) << second;
+  }
 }
 
 } // namespace

@@ -64,6 +64,75 @@ TEST_F(QuicSim, ShakesHandsWithTls13AndAlpn) {
   EXPECT_EQ(s.server->unfinished(), 0u);
 }
 
+TEST_F(QuicSim, ATicketSparesTheCertificateWhenTheFirstConnectionIsGone) {
+  auto& first = s.dial();
+  ASSERT_TRUE(s.open(first));
+  EXPECT_FALSE(first.connection->tls().resumed);
+  quic::resumption kept;
+  ASSERT_TRUE(s.run([&] {
+    if (auto got = first.connection->take_resumption(); got.ticket)
+      kept = std::move(got);
+    return kept.ticket.has_value();
+  }));
+  EXPECT_FALSE(first.connection->take_resumption().ticket) << "given once";
+  s.clients.clear(); // OpenSSL forgets the session of a connection that did not end by its rules
+  s.restart();
+  auto& second = s.dial("oap/1", {}, kept);
+  ASSERT_TRUE(s.open(second));
+  EXPECT_TRUE(second.connection->tls().resumed);
+  EXPECT_TRUE(s.peer_of(0)->connection->tls().resumed);
+  EXPECT_TRUE(echo(s, second, 1, 1'000, 5s));
+}
+
+TEST_F(QuicSim, ATicketOfAnotherContextIsNotOffered) {
+  auto& first = s.dial();
+  ASSERT_TRUE(s.open(first));
+  quic::resumption kept;
+  ASSERT_TRUE(s.run([&] {
+    if (auto got = first.connection->take_resumption(); got.ticket)
+      kept = std::move(got);
+    return kept.ticket.has_value();
+  }));
+  s.restart();
+  auto& second = s.dial("oap/1", s.certificate->cert_sha256(), kept); // another context, same trust
+  ASSERT_TRUE(s.open(second));
+  EXPECT_FALSE(second.connection->tls().resumed);
+}
+
+TEST_F(QuicSim, MarksPacketsWhereThePathKeepsTheMarks) {
+  constexpr std::uint8_t ect0 = 2;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 20, 100'000, 30s));
+  ASSERT_TRUE(echo(s, c, 1, 100, 5s));
+  EXPECT_EQ(s.client_mark, ect0);
+  EXPECT_EQ(s.server_mark, ect0);
+}
+
+TEST_F(QuicSim, MarksNothingWhereThePathTakesTheMarksOff) {
+  s.weather.bleach = true;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 20, 100'000, 30s));
+  ASSERT_TRUE(echo(s, c, 1, 100, 5s));
+  EXPECT_EQ(s.client_mark, 0);
+  EXPECT_EQ(s.server_mark, 0);
+}
+
+TEST_F(QuicSim, StreamsAreAllowedAgainInTimeForAPeerThatNeedsThem) {
+  s.settings.streams_max = 64;
+  s.restart();
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  for (int i = 0; i < 60; ++i) // these stay open
+    c.connection->send(*c.connection->open_stream(), core::bytes::copy(std::string{"x"}));
+  for (int i = 0; i < 300; ++i) {
+    std::optional<quic::stream_id> id;
+    ASSERT_TRUE(s.run([&] { return (id = c.connection->open_stream()).has_value(); }, 5s)) << i;
+    c.connection->finish(*id);
+  }
+}
+
 TEST_F(QuicSim, StreamsCarryBytesBothWays) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));

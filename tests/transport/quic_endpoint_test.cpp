@@ -85,6 +85,34 @@ TEST_F(QuicEndpoint, ARetryTokenIsOnlyGoodFromItsAddressAndForItsTime) {
   EXPECT_EQ(s.server->connections(), 0u);
 }
 
+TEST_F(QuicEndpoint, ATokenOfAnEarlierConnectionSparesRetry) {
+  auto& first = s.dial();
+  ASSERT_TRUE(s.open(first));
+  quic::resumption kept;
+  ASSERT_TRUE(s.run([&] {
+    kept = first.connection->take_resumption();
+    return !kept.token.empty();
+  }));
+  EXPECT_TRUE(first.connection->take_resumption().token.empty()) << "given once";
+  kept.ticket.reset(); // the token alone
+  s.limits.retry_from = 0;
+  s.restart();
+  auto& second = s.dial("oap/1", {}, kept);
+  ASSERT_TRUE(s.open(second));
+  EXPECT_EQ(s.server->counters().retries, 0u);
+  kept.token.back() ^= 1; // one that is not ours is as good as none
+  s.restart();
+  auto& third = s.dial("oap/1", {}, kept);
+  ASSERT_TRUE(s.open(third));
+  EXPECT_EQ(s.server->counters().retries, 1u);
+  kept.token.back() ^= 1;
+  s.now += std::chrono::hours{25};
+  s.restart();
+  auto& fourth = s.dial("oap/1", {}, kept);
+  ASSERT_TRUE(s.open(fourth));
+  EXPECT_EQ(s.server->counters().retries, 1u) << "too old";
+}
+
 TEST_F(QuicEndpoint, AnUnknownConnectionIsReset) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));

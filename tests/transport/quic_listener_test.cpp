@@ -119,6 +119,7 @@ public:
     auto parts = std::make_shared<quic::hub_parts>();
     parts->connections.idle_timeout = 3s;
     parts->frame_max = core::limits::oap_frame_bytes_default;
+    parts->frame_timeout = frame_timeout;
     auto options = world.server_options();
     options.alpn = {"oap/1"};
     parts->tls = [tls = core::crypto::tls_context::make_server(options).value()](std::size_t) {
@@ -159,6 +160,7 @@ public:
     return *clients.emplace_back(std::make_unique<quic_oap_client>(std::move(*c)));
   }
 
+  std::chrono::milliseconds frame_timeout{5'000};
   tls_world world;
   core::system_clock clock;
   core::metrics::registry registry;
@@ -301,14 +303,33 @@ TEST_F(QuicListener, DatagramsForABusyShardAreBounded) {
   go.set_value();
 }
 
-TEST_F(QuicListener, AnUnfinishedFrameEndsTheConnectionAtItsDeadline) {
+TEST_F(QuicListener, AnUnfinishedFrameEndsItsStreamAtItsDeadlineAndNoOther) {
+  frame_timeout = 200ms;
+  start();
+  auto& c = dial();
+  const auto good = c.open("echo", {}, false);
+  const auto slow = c.open("echo", {}, false);
+  c.wire->link().send(static_cast<quic::stream_id>(slow * 4),
+                      core::bytes::copy(std::string{"\0\0\0\x40\0\x01", 6}));
+  ASSERT_TRUE(c.until([&] { return c.last<oap::stream_error>() != nullptr; }));
+  EXPECT_EQ(c.last<oap::stream_error>()->corr, slow);
+  EXPECT_EQ(c.last<oap::stream_error>()->why, oap::reason::timeout);
+  EXPECT_TRUE(c.ended(c.open("ping")));
+  EXPECT_EQ(c.session.send(good, core::bytes::copy(std::string(50'000, 'x'))),
+            oap::send_status::sent);
+  c.session.end(good);
+  c.flush();
+  EXPECT_TRUE(c.ended(good));
+  EXPECT_EQ(c.bytes[good], 50'000u);
+  EXPECT_EQ(metrics->slow_streams.value(), 1u);
+}
+
+TEST_F(QuicListener, AnUnfinishedFrameOfTheConnectionEndsItAtItsDeadline) {
   settings.line.read_timeout = 200ms;
   start();
   auto& c = dial();
   ASSERT_TRUE(c.ended(c.open("ping")));
-  const auto id = c.wire->link().open_stream();
-  ASSERT_TRUE(id);
-  c.wire->link().send(*id, core::bytes::copy(std::string{"\0\0\0\x40\0\x01", 6}));
+  c.wire->link().send(0, core::bytes::copy(std::string{"\0\0\0\x40\0\x01", 6}));
   EXPECT_TRUE(c.until([&] { return !c.wire->is_open(); }));
   EXPECT_TRUE(
     eventually([&] { return service->wire().endings.value(transport::ending::timeout) == 1; }));

@@ -29,6 +29,7 @@ struct quic_weather {
   unsigned damage = 0;
   std::chrono::milliseconds delay{5};
   std::chrono::milliseconds jitter{0}; ///< of delay: what reorders
+  bool bleach = false;                 ///< takes the ECN marks off
 };
 
 /// What one end of a connection saw. A server's end echoes.
@@ -113,17 +114,21 @@ public:
     return *core::crypto::tls_context::make_server(
       {.certificate = certificate, .tickets = tickets, .alpn = {"oap/1"}});
   }
-  core::crypto::tls_context client_tls(const std::string& alpn = "oap/1",
-                                       const std::string& pin = {}) const {
-    return *core::crypto::tls_context::make_client(
-      {.pin = pin.empty() ? certificate->cert_sha256() : pin, .alpn = {alpn}});
+  /// The same for the same words: a ticket is good for the context that it came from.
+  const core::crypto::tls_context& client_tls(const std::string& alpn, const std::string& pin) {
+    auto& made = contexts_[{alpn, pin}];
+    if (!made)
+      made = *core::crypto::tls_context::make_client(
+        {.pin = pin.empty() ? certificate->cert_sha256() : pin, .alpn = {alpn}});
+    return *made;
   }
 
-  client& dial(const std::string& alpn = "oap/1", const std::string& pin = {}) {
+  client& dial(const std::string& alpn = "oap/1", const std::string& pin = {},
+               const quic::resumption& from = {}) {
     auto& c = *clients.emplace_back(std::make_unique<client>());
-    c.where = {quic::address::loopback(next_port_++), quic::address::loopback(443)};
-    auto made =
-      quic::connection::connect(settings, client_tls(alpn, pin), "localhost", c.where, c.ids, now);
+    c.where = {quic::address::loopback(next_port_++), quic::address::loopback(443), 0};
+    auto made = quic::connection::connect(settings, client_tls(alpn, pin), "localhost", c.where,
+                                          c.ids, now, from);
     EXPECT_TRUE(made) << made.error().message;
     c.connection = std::move(*made);
     c.connection->set_events(c.peer);
@@ -162,7 +167,7 @@ public:
   // -- endpoint_host -------------------------------------------------------------------
   void send(const quic::path& to, core::byte_view datagram) override {
     from_server += datagram.size();
-    wire(false, {to.remote, to.local}, datagram);
+    wire(false, {to.remote, to.local, 0}, datagram);
   }
   bool may_accept(const quic::address&) override { return accepts; }
   void accepted(quic::connection& c) override {
@@ -177,7 +182,7 @@ public:
 
   /// A datagram of anybody to the server, now.
   void inject(const quic::path& from, core::byte_view datagram) {
-    server->on_datagram({from.remote, from.local}, datagram, now);
+    server->on_datagram({from.remote, from.local, 0}, datagram, now);
     flush();
   }
 
@@ -189,8 +194,10 @@ public:
   std::function<bool(core::instant)> hole; ///< true: nothing gets through at that time
   bool accepts = true;
   bool echoes = true;
-  std::uint64_t from_server = 0;                               ///< bytes that left it
-  std::uint64_t to_server = 0;                                 ///< bytes that reached it
+  std::uint64_t from_server = 0; ///< bytes that left it
+  std::uint64_t to_server = 0;   ///< bytes that reached it
+  std::uint8_t client_mark = 0;  ///< ECN of what was sent last
+  std::uint8_t server_mark = 0;
   std::vector<std::pair<bool, std::vector<std::uint8_t>>> log; ///< (to the server, datagram)
   bool logs = false;
   std::shared_ptr<const core::crypto::identity> certificate;
@@ -231,11 +238,13 @@ private:
     quic::path to;
     std::size_t segment = 0;
     while (auto n = c.produce(buffer_, now, to, segment)) {
+      (up ? client_mark : server_mark) = to.ecn;
       if (!up)
         from_server += n;
       for (std::size_t at = 0; at < n; at += segment) {
         const auto left = std::min(segment, n - at);
-        wire(up, {to.remote, nat ? *nat : to.local}, core::byte_view{buffer_}.subspan(at, left));
+        wire(up, {to.remote, nat ? *nat : to.local, weather.bleach ? std::uint8_t{0} : to.ecn},
+             core::byte_view{buffer_}.subspan(at, left));
       }
     }
   }
@@ -283,7 +292,7 @@ private:
       }
       for (auto& c : clients) // by the port it is sent to
         if (f.path.local == (c->nat ? *c->nat : c->where.local))
-          c->connection->on_datagram({c->where.local, f.path.remote}, f.bytes, now);
+          c->connection->on_datagram({c->where.local, f.path.remote, f.path.ecn}, f.bytes, now);
     }
   }
 
@@ -296,6 +305,7 @@ private:
         server->on_timer(*c, now);
   }
 
+  std::map<std::pair<std::string, std::string>, std::optional<core::crypto::tls_context>> contexts_;
   std::mt19937_64 random_;
   std::multimap<core::instant, flight> flying_;
   std::vector<quic::connection*> living_;

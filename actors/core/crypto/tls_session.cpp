@@ -1,5 +1,6 @@
 #include "core/crypto/tls_session.hpp"
 
+#include "core/crypto/tls_ticket.hpp"
 #include "core/crypto/tls_window.hpp"
 
 #include <openssl/err.h>
@@ -59,12 +60,6 @@ tls_info info_of(ssl_st* ssl, const tls_context& context) {
   return out;
 }
 
-struct tls_ticket::impl {
-  tls_context context; // keeps the context alive, so that its address stays its name
-  std::string server_name;
-  ssl_session_ptr session;
-};
-
 struct tls_session::impl {
   explicit impl(const tls_context& c) : context(c) {}
 
@@ -118,11 +113,8 @@ result<void> tls_session::impl::set_peer(const std::string& name,
     if (name.empty() || SSL_set1_host(ssl.get(), name.c_str()) != 1)
       return openssl_fail(ec::bad_request, "server name");
   }
-  if (!resume)
-    return {};
-  auto& old = resume->get();
-  if (old.context.native() == context.native() && old.server_name == name)
-    SSL_set_session(ssl.get(), old.session.get());
+  if (resume)
+    offer_ticket(*resume, ssl.get(), context, name);
   return {};
 }
 
@@ -316,8 +308,7 @@ std::optional<tls_ticket> tls_session::take_ticket() {
   auto& s = *impl_;
   if (!s.ticket)
     return std::nullopt;
-  return tls_ticket{
-    std::make_shared<tls_ticket::impl>(s.context, s.server_name, std::move(s.ticket))};
+  return make_ticket(s.context, s.server_name, std::move(s.ticket));
 }
 
 } // namespace ron::core::crypto

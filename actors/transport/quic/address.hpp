@@ -23,10 +23,11 @@ struct address {
   bool operator==(const address& o) const noexcept;
 };
 
-/// Between which two addresses datagrams travel.
+/// Between which two addresses datagrams travel, and how they are marked.
 struct path {
   address local{};
   address remote{};
+  std::uint8_t ecn = 0; ///< codepoint of Explicit Congestion Notification (RFC 3168, 5): 0..3
   bool operator==(const path&) const = default;
 };
 

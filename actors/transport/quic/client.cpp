@@ -28,7 +28,8 @@ instant now() {
 } // namespace
 
 client::client(unique_fd socket, const address& remote)
-    : socket_(std::move(socket)), path_{socket_.local(), remote}, buffer_(connection::burst_max) {
+    : socket_(std::move(socket)), path_{socket_.local(), remote, 0},
+      buffer_(connection::burst_max) {
   // nop
 }
 
@@ -54,7 +55,8 @@ void client::retire_id(const connection_id&) {
 result<std::unique_ptr<client>> client::dial(const connection_settings& settings,
                                              const core::crypto::tls_context& tls,
                                              const std::string& host, std::uint16_t port,
-                                             std::uint32_t frame_max, instant deadline) {
+                                             std::uint32_t frame_max, instant deadline,
+                                             const resumption& from) {
   const auto where = host + ':' + std::to_string(port);
   auto addresses = resolve(host, port);
   if (!addresses)
@@ -67,7 +69,7 @@ result<std::unique_ptr<client>> client::dial(const connection_settings& settings
       continue;
     }
     std::unique_ptr<client> made{new client(std::move(*socket), remote)};
-    auto ok = made->shake_hands(settings, tls, host, frame_max, deadline);
+    auto ok = made->shake_hands(settings, tls, host, frame_max, deadline, from);
     if (ok)
       return made;
     why = ok.error();
@@ -80,8 +82,9 @@ result<std::unique_ptr<client>> client::dial(const connection_settings& settings
 
 result<void> client::shake_hands(const connection_settings& settings,
                                  const core::crypto::tls_context& tls, const std::string& host,
-                                 std::uint32_t frame_max, instant deadline) {
-  auto made = connection::connect(settings, tls, host, path_, *this, now());
+                                 std::uint32_t frame_max, instant deadline,
+                                 const resumption& from) {
+  auto made = connection::connect(settings, tls, host, path_, *this, now(), from);
   if (!made)
     return std::unexpected{made.error()};
   connection_ = std::move(*made);
@@ -115,9 +118,12 @@ void client::flush() {
 
 bool client::poll() {
   const auto t = now();
-  return socket_.receive([this, t](const path&, core::byte_view datagram) {
-    connection_->on_datagram(path_, datagram, t);
-  });
+  return socket_.receive(
+    [this, t](const path& from, core::byte_view datagram) {
+      path_.ecn = from.ecn;
+      connection_->on_datagram(path_, datagram, t);
+    },
+    1); // the peer waits for acknowledgements: its window is small where the way is short
 }
 
 bool client::turn(instant until) {

@@ -21,11 +21,12 @@ class client final : public id_source {
 public:
   /// Shakes hands with the first of the addresses of `host` that answers. Errors: degraded (nobody
   /// there, or it does not speak OAP/1 over QUIC), unauth (the certificate), bad_request.
+  /// `from`: what an earlier connection to the same server left (`connection::take_resumption`).
   static core::result<std::unique_ptr<client>> dial(const connection_settings& settings,
                                                     const core::crypto::tls_context& tls,
                                                     const std::string& host, std::uint16_t port,
-                                                    std::uint32_t frame_max,
-                                                    core::instant deadline);
+                                                    std::uint32_t frame_max, core::instant deadline,
+                                                    const resumption& from = {});
   /// Says CONNECTION_CLOSE once; nobody waits for it.
   ~client();
   client(const client&) = delete;
@@ -42,7 +43,8 @@ public:
   /// Sends what is due, waits for datagrams or for QUIC's own time, at most until `until`, and
   /// deals with them. False if `until` has passed.
   bool turn(core::instant until);
-  /// Deals with the datagrams that are there without waiting; false if there were none.
+  /// Deals with the datagrams that one read brings, without waiting; false if there were none. To
+  /// be followed by `flush`, before the next read.
   bool poll();
   int fd() const noexcept { return socket_.fd(); }
 
@@ -54,7 +56,8 @@ private:
   client(unique_fd socket, const address& remote);
   core::result<void> shake_hands(const connection_settings& settings,
                                  const core::crypto::tls_context& tls, const std::string& host,
-                                 std::uint32_t frame_max, core::instant deadline);
+                                 std::uint32_t frame_max, core::instant deadline,
+                                 const resumption& from);
 
   udp_socket socket_;
   path path_;

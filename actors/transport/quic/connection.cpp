@@ -1,5 +1,6 @@
 #include "transport/quic/connection.hpp"
 
+#include "core/crypto/tls_ticket.hpp"
 #include "core/ids.hpp"
 #include "transport/quic/connection_impl.hpp"
 
@@ -33,8 +34,10 @@ connection::impl::impl(connection& o, id_source& source, const path& w, instant 
 }
 
 connection::impl::~impl() {
-  if (ssl)
-    SSL_set_app_data(ssl.get(), nullptr); // OpenSSL may call back while it is freed
+  if (ssl) {
+    SSL_set_app_data(ssl.get(), nullptr);           // OpenSSL may call back while it is freed
+    SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN); // or it would call the ticket bad; QUIC has an
+  } // end of its own
   conn.reset();
   for (const auto& id : own_ids)
     ids.retire_id(id);
@@ -77,10 +80,11 @@ connection::~connection() = default;
 
 result<std::unique_ptr<connection>> connection::start(std::unique_ptr<connection> c,
                                                       const core::crypto::tls_context& tls,
-                                                      const std::string& server_name, int made) {
+                                                      const std::string& server_name,
+                                                      const resumption& from, int made) {
   if (made != 0)
     return core::fail(core::ec::internal, std::string{"QUIC: "} + ngtcp2_strerror(made));
-  if (auto ok = c->impl_->start_tls(tls, server_name); !ok)
+  if (auto ok = c->impl_->start_tls(tls, server_name, from); !ok)
     return std::unexpected{ok.error()};
   return c;
 }
@@ -89,12 +93,14 @@ result<std::unique_ptr<connection>> connection::connect(const connection_setting
                                                         const core::crypto::tls_context& tls,
                                                         const std::string& server_name,
                                                         const path& where, id_source& ids,
-                                                        instant now) {
+                                                        instant now, const resumption& from) {
   std::unique_ptr<connection> c{new connection};
   c->impl_ = std::make_unique<impl>(*c, ids, where, now);
   auto& me = *c->impl_;
   me.who = side::client;
-  const auto native = me.settings_of(settings, now);
+  auto native = me.settings_of(settings, now);
+  native.token = from.token.data();
+  native.tokenlen = from.token.size();
   const auto params = impl::params_of(settings, side::client);
   const auto callbacks = impl::callbacks(side::client);
   ngtcp2_cid dcid{};
@@ -108,7 +114,7 @@ result<std::unique_ptr<connection>> connection::connect(const connection_setting
   const int rc = ngtcp2_conn_client_new(&made, &dcid, &scid, &p, NGTCP2_PROTO_VER_V1, &callbacks,
                                         &native, &params, nullptr, &me);
   me.conn.reset(made);
-  return start(std::move(c), tls, server_name, rc);
+  return start(std::move(c), tls, server_name, from, rc);
 }
 
 result<std::unique_ptr<connection>> connection::accept(const connection_settings& settings,
@@ -125,6 +131,7 @@ result<std::unique_ptr<connection>> connection::accept(const connection_settings
   native.tokenlen = first.token.size();
   native.token_type = first.retried ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   auto params = impl::params_of(settings, side::server);
+  me.streams_allowed = params.initial_max_streams_bidi;
   params.original_dcid = to_native(first.retried ? *first.retried : first.dcid);
   params.original_dcid_present = 1;
   if (first.retried) {
@@ -143,7 +150,7 @@ result<std::unique_ptr<connection>> connection::accept(const connection_settings
   const int rc = ngtcp2_conn_server_new(&made, &dcid, &scid, &p, first.version, &callbacks, &native,
                                         &params, nullptr, &me);
   me.conn.reset(made);
-  return start(std::move(c), tls, {}, rc);
+  return start(std::move(c), tls, {}, {}, rc);
 }
 
 void connection::set_events(stream_events& to) noexcept {
@@ -171,7 +178,7 @@ void connection::on_datagram(const path& from, core::byte_view datagram, instant
   if (me.state == phase::draining || me.state == phase::over || me.close_due)
     return;
   const auto p = to_native(from);
-  const ngtcp2_pkt_info info{};
+  const ngtcp2_pkt_info info{.ecn = from.ecn};
   const int rc =
     ngtcp2_conn_read_pkt(me.conn.get(), &p, &info, datagram.data(), datagram.size(), me.at(now));
   switch (rc) {
@@ -273,6 +280,37 @@ void connection::impl::write_close(instant now) {
   over_at = now + std::chrono::nanoseconds{3 * ngtcp2_conn_get_pto(conn.get())};
 }
 
+/// Datagrams of one size behind each other. Pacing (RFC 9002, 7.7) spaces bursts of what ngtcp2
+/// calls the send quantum, whatever number of calls they take: a short packet ends one call, and if
+/// each call were paced by itself, every short packet would cost a timer. Asking again until there
+/// is nothing left, with pacing not in the way, is also how ngtcp2 sees that we had no more to
+/// send; without that BBR takes the speed of the application for that of the path.
+ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to,
+                                           ngtcp2_pkt_info* info, std::size_t& segment,
+                                           ngtcp2_tstamp t) {
+  const auto quantum = ngtcp2_conn_get_send_quantum(conn.get());
+  const auto least = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn.get());
+  if (burst + least > quantum)
+    end_burst(t);
+  const auto n = ngtcp2_conn_write_aggregate_pkt2(
+    conn.get(), to, info, buffer.data(), std::min(buffer.size(), quantum - burst), &segment,
+    [](ngtcp2_conn*, ngtcp2_path* p, ngtcp2_pkt_info* i, std::uint8_t* out, std::size_t size,
+       ngtcp2_tstamp at,
+       void* user) { return static_cast<impl*>(user)->write_packet(p, i, out, size, at); },
+    0, t);
+  if (n > 0)
+    burst += static_cast<std::size_t>(n);
+  else
+    end_burst(t);
+  return n;
+}
+
+/// The next packet waits as long as pacing wants after all that went out since the last time.
+void connection::impl::end_burst(ngtcp2_tstamp t) {
+  if (std::exchange(burst, 0) != 0)
+    ngtcp2_conn_update_pkt_tx_time(conn.get(), t);
+}
+
 std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, path& to,
                                 std::size_t& segment) {
   auto& me = *impl_;
@@ -283,16 +321,13 @@ std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, pat
     ngtcp2_path_storage ps;
     ngtcp2_path_storage_zero(&ps);
     ngtcp2_pkt_info info{};
-    n = ngtcp2_conn_write_aggregate_pkt(
-      me.conn.get(), &ps.path, &info, buffer.data(), std::min(buffer.size(), burst_max), &segment,
-      [](ngtcp2_conn*, ngtcp2_path* p, ngtcp2_pkt_info* i, std::uint8_t* out, std::size_t size,
-         ngtcp2_tstamp t,
-         void* user) { return static_cast<impl*>(user)->write_packet(p, i, out, size, t); },
-      me.at(now));
+    n = me.write_burst(buffer.first(std::min(buffer.size(), burst_max)), &ps.path, &info, segment,
+                       me.at(now));
     if (n > 0) {
       me.where = {address::of(ps.path.local.addr, ps.path.local.addrlen),
                   address::of(ps.path.remote.addr, ps.path.remote.addrlen)};
       to = me.where;
+      to.ecn = static_cast<std::uint8_t>(info.ecn);
       me.bytes_out += static_cast<std::uint64_t>(n);
       return static_cast<std::size_t>(n);
     }
@@ -340,6 +375,13 @@ connection::phase connection::state() const noexcept {
 }
 const connection_ending& connection::ending() const noexcept {
   return impl_->ending;
+}
+resumption connection::take_resumption() {
+  auto& me = *impl_;
+  resumption out{.token = std::exchange(me.given_token, {})};
+  if (me.given_ticket)
+    out.ticket = core::crypto::make_ticket(*me.context, me.server_name, std::move(me.given_ticket));
+  return out;
 }
 const path& connection::where() const noexcept {
   return impl_->where;

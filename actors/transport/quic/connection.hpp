@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace ron::transport::quic {
 
@@ -55,6 +56,14 @@ struct first_packet {
   core::byte_view token{};                ///< validated; empty if there was none
 };
 
+/// What a client keeps of a connection for the next one to the same server.
+struct resumption {
+  std::optional<core::crypto::tls_ticket> ticket{}; ///< spares certificates and signatures
+  /// Of NEW_TOKEN (RFC 9000, 8.1.3), <= `connection::token_max` bytes: spares a round trip when the
+  /// server asks for proof of our address.
+  std::vector<std::uint8_t> token{};
+};
+
 /// Why a connection ended.
 struct connection_ending {
   bool by_peer = false;
@@ -91,11 +100,16 @@ public:
   /// Least buffer that it needs.
   static constexpr std::size_t datagram_max = 1'500;
 
-  /// The dialing side. `server_name` is verified unless the context is pinned. Errors: those of
-  /// OpenSSL, internal.
+  /// Longer tokens of a server are not kept.
+  static constexpr std::size_t token_max = 512;
+
+  /// The dialing side. `server_name` is verified unless the context is pinned. `from`: what an
+  /// earlier connection to the same server gave (`take_resumption`). Errors: those of OpenSSL,
+  /// internal.
   static core::result<std::unique_ptr<connection>>
   connect(const connection_settings& settings, const core::crypto::tls_context& tls,
-          const std::string& server_name, const path& where, id_source& ids, core::instant now);
+          const std::string& server_name, const path& where, id_source& ids, core::instant now,
+          const resumption& from = {});
 
   /// The accepting side; the datagram with the first packet is then given to `on_datagram`.
   /// `keys` make the token that spares the client Retry next time.
@@ -145,6 +159,9 @@ public:
   const connection_ending& ending() const noexcept;
   /// Once open.
   core::crypto::tls_info tls() const;
+  /// Dialer: the newest ticket and token that the server gave, once. They come behind the
+  /// handshake.
+  resumption take_resumption();
   const path& where() const noexcept;
   /// Bytes of streams that were not sent for the first time yet.
   std::size_t unsent_bytes() const noexcept;
@@ -170,7 +187,8 @@ private:
   connection();
   static core::result<std::unique_ptr<connection>> start(std::unique_ptr<connection> c,
                                                          const core::crypto::tls_context& tls,
-                                                         const std::string& server_name, int made);
+                                                         const std::string& server_name,
+                                                         const resumption& from, int made);
   std::unique_ptr<impl> impl_;
 };
 

@@ -42,10 +42,18 @@ int remove_id(ngtcp2_conn*, const ngtcp2_cid* id, void* user) {
 int stream_data(ngtcp2_conn* conn, std::uint32_t flags, std::int64_t id, std::uint64_t,
                 const std::uint8_t* data, std::size_t n, void* user, void*) {
   auto& me = self(user);
+  const bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
   // The window of a stream opens as it is read: OAP/1 grants frames, the connection's window bounds
   // what nobody took.
-  ngtcp2_conn_extend_max_stream_offset(conn, id, n);
-  me.events->on_stream_data(id, {data, n}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
+  if (!fin)
+    ngtcp2_conn_extend_max_stream_offset(conn, id, n);
+  me.events->on_stream_data(id, {data, n}, fin);
+  return 0;
+}
+
+int stream_opened(ngtcp2_conn*, std::int64_t id, void* user) {
+  auto& opened = self(user).streams_opened;
+  opened = std::max(opened, static_cast<std::uint64_t>(id) / 4 + 1);
   return 0;
 }
 
@@ -64,15 +72,14 @@ int stream_stopped(ngtcp2_conn*, std::int64_t id, std::uint64_t code, void* user
   return 0;
 }
 
-int stream_closed(ngtcp2_conn* conn, std::uint32_t, std::int64_t id, std::uint64_t, void* user,
-                  void*) {
+int stream_closed(ngtcp2_conn*, std::uint32_t, std::int64_t id, std::uint64_t, void* user, void*) {
   auto& me = self(user);
   if (auto* s = me.find(id)) {
     me.kill(*s);
     me.streams.erase(id);
   }
   if (me.who == side::server)
-    ngtcp2_conn_extend_max_streams_bidi(conn, 1);
+    me.allow_streams();
   me.events->on_stream_closed(id);
   return 0;
 }
@@ -102,6 +109,12 @@ int more_streams(ngtcp2_conn*, std::uint64_t, void* user) {
 
 int was_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset2*, void* user) {
   self(user).ending.silent = true;
+  return 0;
+}
+
+int keep_token(ngtcp2_conn*, const std::uint8_t* token, std::size_t n, void* user) {
+  if (n <= connection::token_max)
+    self(user).given_token.assign(token, token + n);
   return 0;
 }
 
@@ -141,9 +154,11 @@ ngtcp2_callbacks connection::impl::callbacks(side s) {
   if (s == side::client) {
     out.client_initial = ngtcp2_crypto_client_initial_cb;
     out.recv_retry = ngtcp2_crypto_recv_retry_cb;
+    out.recv_new_token = keep_token;
     out.extend_max_local_streams_bidi = more_streams;
   } else {
     out.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
+    out.stream_open = stream_opened;
   }
   out.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
   out.encrypt = ngtcp2_crypto_encrypt_cb;

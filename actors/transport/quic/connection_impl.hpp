@@ -41,7 +41,7 @@ struct connection::impl {
 
   // -- connection_tls.cpp --------------------------------------------------------------
   core::result<void> start_tls(const core::crypto::tls_context& settings,
-                               const std::string& server_name);
+                               const std::string& server_name, const resumption& from);
   bool speaks_oap() const;
   std::string tls_failure() const;
 
@@ -53,6 +53,7 @@ struct connection::impl {
   void stand_in_line(outgoing& s);
   void leave_line(outgoing& s);
   void kill(outgoing& s);
+  void allow_streams();
   ngtcp2_ssize write_packet(ngtcp2_path* to, ngtcp2_pkt_info* info, std::uint8_t* buffer,
                             std::size_t size, ngtcp2_tstamp t);
   void note_sent(outgoing& s, std::size_t n, bool fin);
@@ -66,6 +67,9 @@ struct connection::impl {
   void end_silently(std::string text);
   void begin_draining(core::instant now);
   void write_close(core::instant now);
+  ngtcp2_ssize write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to, ngtcp2_pkt_info* info,
+                           std::size_t& segment, ngtcp2_tstamp t);
+  void end_burst(ngtcp2_tstamp t);
 
   connection& owner;
   id_source& ids;
@@ -74,6 +78,9 @@ struct connection::impl {
   path where;
   stream_events* events = nullptr;
   secrets_ptr tokens;
+  std::string server_name;                    ///< dialer: as it was dialed
+  std::vector<std::uint8_t> given_token;      ///< the newest, <= token_max
+  core::crypto::ssl_session_ptr given_ticket; ///< likewise; filled by OpenSSL's callback
   connection_ending ending;
   ngtcp2_ccerr error{};
   /// What path MTU discovery tries, in this order: Ethernet, tunnels over it, `payload_max`.
@@ -88,6 +95,10 @@ struct connection::impl {
   std::uint64_t bytes_out = 0;
   std::uint64_t key_updates = 0;
   std::size_t unsent = 0;
+  std::uint64_t streams_allowed = 0; ///< server: that the peer may ever open, as it knows
+  std::uint64_t streams_opened = 0;  ///< server: that it has ever opened
+  std::size_t streams_owed = 0;      ///< closed, and the peer may not open another one instead yet
+  std::size_t burst = 0;             ///< bytes sent since pacing was told; <= the send quantum
   std::unordered_map<stream_id, outgoing> streams; ///< <= streams the two sides allow
   std::deque<outgoing*> line;                      ///< those with something to send, in turn
   std::vector<connection_id> own_ids; ///< given to the peer; retired with the connection

@@ -25,7 +25,10 @@ ngtcp2_ssize connection::impl::write_packet(ngtcp2_path* to, ngtcp2_pkt_info* in
       }
     }
     const bool fin = s && s->fin && offered == s->queue.unsent();
-    std::uint32_t flags = s ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE;
+    // A packet that is full but for the few bytes in which no frame goes is padded: only datagrams
+    // of one size leave in one system call. The last one is as short as it is.
+    std::uint32_t flags = s ? NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_PADDING
+                            : NGTCP2_WRITE_STREAM_FLAG_NONE;
     if (fin)
       flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
     ngtcp2_ssize took = -1;
@@ -76,6 +79,16 @@ void connection::impl::take_turns() {
 }
 
 // -- streams ---------------------------------------------------------------------------
+
+/// A stream of the peer is over: it may open another one. It hears of many at once while it has
+/// enough left, because MAX_STREAMS in each packet would make the peer acknowledge all of them.
+void connection::impl::allow_streams() {
+  ++streams_owed;
+  if (streams_owed < (streams_allowed - streams_opened) / 4)
+    return;
+  streams_allowed += streams_owed;
+  ngtcp2_conn_extend_max_streams_bidi(conn.get(), std::exchange(streams_owed, 0));
+}
 
 connection::impl::outgoing* connection::impl::find(stream_id id) {
   auto i = streams.find(id);

@@ -1,4 +1,4 @@
-#include "core/crypto/openssl.hpp"
+#include "core/crypto/tls_ticket.hpp"
 #include "transport/quic/connection_impl.hpp"
 
 #include <openssl/err.h>
@@ -28,7 +28,7 @@ ngtcp2_conn* conn_of(ngtcp2_crypto_conn_ref* ref) {
 } // namespace
 
 core::result<void> connection::impl::start_tls(const core::crypto::tls_context& settings,
-                                               const std::string& server_name) {
+                                               const std::string& name, const resumption& from) {
   static const int ready = ngtcp2_crypto_ossl_init();
   if (ready != 0)
     return core::fail(ec::internal, "QUIC: OpenSSL has no suitable ciphers");
@@ -51,13 +51,17 @@ core::result<void> connection::impl::start_tls(const core::crypto::tls_context& 
   if (ngtcp2_crypto_ossl_configure_client_session(ssl.get()) != 0)
     return core::crypto::openssl_fail(ec::internal, "QUIC TLS session");
   SSL_set_connect_state(ssl.get());
-  if (!is_address(server_name) && SSL_set_tlsext_host_name(ssl.get(), server_name.c_str()) != 1)
+  server_name = name;
+  SSL_set_ex_data(ssl.get(), core::crypto::ticket_slot_index(), &given_ticket);
+  if (!is_address(name) && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)
     return core::crypto::openssl_fail(ec::bad_request, "server name");
   if (!settings.pinned()) {
     SSL_set_hostflags(ssl.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (server_name.empty() || SSL_set1_host(ssl.get(), server_name.c_str()) != 1)
+    if (name.empty() || SSL_set1_host(ssl.get(), name.c_str()) != 1)
       return core::crypto::openssl_fail(ec::bad_request, "server name");
   }
+  if (from.ticket)
+    core::crypto::offer_ticket(*from.ticket, ssl.get(), settings, name);
   return {};
 }
 

@@ -77,6 +77,8 @@ void frame_lanes::on_stream_data(stream_id id, core::byte_view data, bool fin) {
     return;
   const auto [i, is_new] = lanes_.try_emplace(id);
   auto& l = i->second;
+  if (l.shut)
+    return carrier_->credit(data.size());
   if (is_new && id == control && !waiting_.empty())
     flush_waiting(); // now HELLO has a stream to go on
   take_frames(id, l, data);
@@ -100,7 +102,7 @@ void frame_lanes::take_frames(stream_id id, lane& l, core::byte_view& data) {
     }
     const auto len = load_be<std::uint32_t>(data.data());
     const bool hopeless = len > frame_max_ || len < oap::header_bytes;
-    if (!hopeless && !check(id, l, data.data()))
+    if (!hopeless && !check(id, data.data()))
       return;
     if (hopeless) { // its length is all the session needs to reject it
       add_batch(id, data);
@@ -129,7 +131,7 @@ bool frame_lanes::join(stream_id id, lane& l, core::byte_view& data) {
     l.want = load_be<std::uint32_t>(head);
     if (l.want > frame_max_ || l.want < oap::header_bytes)
       l.want = l.part.filled();
-    else if (!check(id, l, head))
+    else if (!check(id, head))
       return false;
   }
   const auto n = std::min(l.want - l.part.filled(), data.size());
@@ -149,8 +151,12 @@ bool frame_lanes::join(stream_id id, lane& l, core::byte_view& data) {
 void frame_lanes::add_part(lane& l, core::byte_view v) {
   if (v.empty())
     return;
-  if (l.part.filled() == 0)
+  if (l.part.filled() == 0) {
     ++unfinished_;
+    l.grown = 0;
+    l.aged = 0;
+  }
+  l.grown += v.size();
   const auto need = l.part.filled() + v.size();
   if (l.part.capacity() < need) {
     // Grows with what has come, not by what was announced.
@@ -175,20 +181,20 @@ void frame_lanes::pay_early(std::size_t n) {
 }
 
 /// Is the frame on the stream where it belongs? `frame` has a whole header.
-bool frame_lanes::check(stream_id id, lane& l, const std::uint8_t* frame) {
+bool frame_lanes::check(stream_id id, const std::uint8_t* frame) {
   const auto corr = load_be<corr_t>(frame + off::corr);
   const bool good =
     id == control ? app_of(frame) == 0 : app_of(frame) != 0 && corr == static_cast<corr_t>(id) / 4;
   if (!good)
     end_with(oap::reason::state_conn);
-  else if ((flags_of(frame) & flag::start) != 0 && !std::exchange(l.started, true))
-    l.app = app_of(frame);
   return good;
 }
 
 void frame_lanes::note_in(stream_id id, lane& l, const std::uint8_t* frame) {
   if (id == control)
     return;
+  if ((flags_of(frame) & flag::start) != 0 && !std::exchange(l.started, true))
+    l.app = app_of(frame);
   if (is_error(frame)) {
     l.in_over = true;
     if (!std::exchange(l.out_over, true)) // nobody wants the rest
@@ -211,6 +217,8 @@ void frame_lanes::add_batch(stream_id id, core::byte_view frame) {
   }
   std::memcpy(batch_.room().data(), frame.data(), frame.size());
   batch_.commit(frame.size());
+  if (++uncut_ >= batch_frames)
+    cut_batch();
   if (id == control && !std::exchange(hello_in_, true)) {
     cut_batch();
     ready_.insert(ready_.end(), std::make_move_iterator(early_.begin()),
@@ -238,6 +246,7 @@ void frame_lanes::cut_batch() {
     return;
   ready_.push_back(batch_.cut(cut_, batch_.filled() - cut_));
   cut_ = batch_.filled();
+  uncut_ = 0;
 }
 
 core::bytes frame_lanes::take() {
@@ -298,6 +307,43 @@ void frame_lanes::say_error(stream_id id, lane& l, app_code code) {
     prepaid_ += b.size(); // these bytes never crossed the wire
     add_batch(id, b.view());
   }
+}
+
+std::size_t frame_lanes::age(std::chrono::milliseconds patience) {
+  if (unfinished_ == 0)
+    return 0;
+  const auto due = rate_min * static_cast<std::size_t>(patience.count()) / 1'000;
+  const auto share = std::max<std::size_t>(due / unfinished_, 1);
+  std::size_t ended = 0;
+  for (auto& [id, l] : lanes_) {
+    // One more than a full time: the first call came some time after the frame had begun.
+    if (id == control || l.part.filled() == 0 || ++l.aged <= ages)
+      continue;
+    if (l.grown < share) {
+      expire(id, l);
+      ++ended;
+    }
+    l.grown = 0;
+    l.aged = 1;
+  }
+  return ended;
+}
+
+/// Both sides of the stream end with the reason `timeout`.
+void frame_lanes::expire(stream_id id, lane& l) {
+  constexpr auto why = static_cast<app_code>(oap::reason::timeout);
+  drop_part(l);
+  l.shut = true;
+  carrier_->stop(id, why);
+  if (!std::exchange(l.out_over, true))
+    carrier_->reset(id, why);
+  if (!std::exchange(l.in_over, true) && !l.in_void)
+    say_error(id, l, why);
+}
+
+std::size_t frame_lanes::unfinished_control() const noexcept {
+  const auto i = lanes_.find(control);
+  return i == lanes_.end() ? 0 : i->second.part.filled();
 }
 
 void frame_lanes::on_stream_closed(stream_id id) {

@@ -4,6 +4,7 @@
 #include "oap/reject.hpp"
 #include "transport/quic/stream_carrier.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -31,7 +32,15 @@ public:
   static constexpr std::size_t first_room = 16'384;
   static constexpr std::size_t batch_small = 4'096;
   static constexpr std::size_t batch_large = 65'536;
+  /// Frames that one `take` gives. Answers to them leave while the next ones are worked on; with
+  /// all that has come in one go the two ends would take turns to be idle.
+  static constexpr unsigned batch_frames = 16;
   static constexpr std::size_t assembling_max = 512u << 10;
+  /// Calls of `age` that make up the time a peer has for the rest of a frame.
+  static constexpr unsigned ages = 4;
+  /// Bytes a second that unfinished frames grow by, all of them together: who sends less has its
+  /// frames' time run out (decision "Deadlines").
+  static constexpr std::size_t rate_min = 16'384;
 
   /// `frame_max`: bytes of the longest frame that we have announced.
   frame_lanes(side s, stream_carrier& carrier, std::uint32_t frame_max);
@@ -64,10 +73,17 @@ public:
   /// The peer ended stream 0 and every stream it had open: no more frames will come.
   bool peer_done() const noexcept;
 
+  /// A quarter of `patience`, the time for the rest of a frame, went by. Ends the streams whose
+  /// frame has waited for all of it and has grown by less than its share of `rate_min`. Not to be
+  /// called while frames wait for `take`: then it is not the peer who is slow. The number ended.
+  std::size_t age(std::chrono::milliseconds patience);
+
   /// Streams that are known here.
   std::size_t size() const noexcept { return lanes_.size(); }
   /// Bytes of frames that are not complete.
   std::size_t unfinished_bytes() const noexcept { return assembling_; }
+  /// The same of stream 0, which is not ended by `age`.
+  std::size_t unfinished_control() const noexcept;
   /// Streams in the middle of a frame.
   std::size_t unfinished() const noexcept { return unfinished_; }
 
@@ -75,11 +91,14 @@ private:
   struct lane {
     core::slab part{};     ///< the unfinished frame
     std::size_t want = 0;  ///< its length; 0 while not known
+    std::size_t grown = 0; ///< bytes that came for it since it was looked at
+    unsigned aged = 0;     ///< calls of `age` since then
     std::uint16_t app = 0; ///< of START
-    bool started = false;  ///< START went by
+    bool started = false;  ///< all of START went by
     bool in_over = false;  ///< the peer's half: END or ERROR went by
     bool out_over = false; ///< ours
     bool in_void = false;  ///< we ended the stream by ERROR: what comes is left over
+    bool shut = false;     ///< its time was over: what still comes is nobody's
   };
   /// Bytes of one or more frames of one stream.
   struct outgoing {
@@ -93,7 +112,7 @@ private:
   void take_frames(stream_id id, lane& l, core::byte_view& data);
   bool join(stream_id id, lane& l, core::byte_view& data);
   void add_part(lane& l, core::byte_view v);
-  bool check(stream_id id, lane& l, const std::uint8_t* frame);
+  bool check(stream_id id, const std::uint8_t* frame);
   void note_in(stream_id id, lane& l, const std::uint8_t* frame);
   void add_batch(stream_id id, core::byte_view frame);
   void add_own(stream_id id, core::bytes frame);
@@ -102,6 +121,7 @@ private:
   void pay_early(std::size_t n);
   void repay(std::size_t n);
   void drop_part(lane& l);
+  void expire(stream_id id, lane& l);
   void end_with(oap::reason why) noexcept;
 
   bool ends_direction(const std::uint8_t* frame);
@@ -116,6 +136,7 @@ private:
   std::unordered_map<stream_id, lane> lanes_; ///< <= streams the connection allows
   core::slab batch_;                          ///< small frames behind each other
   std::size_t cut_ = 0;                       ///< what of it is in `ready_`
+  unsigned uncut_ = 0;                        ///< frames behind that
   std::deque<core::bytes> ready_;
   std::vector<core::bytes> early_; ///< of streams, before HELLO has come
   std::deque<outgoing> waiting_;   ///< for a stream; <= what the session lets out unsent

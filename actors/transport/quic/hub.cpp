@@ -34,6 +34,7 @@ void hub::start(std::shared_ptr<const family> siblings) {
   siblings_ = std::move(siblings);
   ready_.emplace(home_.io(), socket_.fd());
   timer_.emplace(home_.io());
+  age_timer_.emplace(home_.io());
   await_datagrams();
 }
 
@@ -49,6 +50,8 @@ void hub::close_if_done() {
     return;
   if (timer_)
     timer_->cancel();
+  if (age_timer_)
+    age_timer_->cancel();
   if (ready_)
     ready_->release();
   ready_.reset();
@@ -77,9 +80,11 @@ void hub::read_some() {
       other->forward(from, datagram);
     }
   };
-  for (int i = 0; i < receives_per_turn && socket_.receive(take); ++i) {
-    // nop
-  }
+  for (int i = 0; i < receives_per_turn && socket_.receive(take, 1); ++i)
+    // Acknowledgements that are due leave at once. Where the way is short, the window of a sender
+    // is no larger than what one read brings, and it would be idle until all of it is dealt with.
+    for (auto* c : touched_)
+      produce(*c);
   for (std::size_t i = 0; i < touched_.size(); ++i)
     if (auto e = entries_.find(touched_[i]); e != entries_.end())
       look_at(*touched_[i], e->second);
@@ -166,6 +171,10 @@ void hub::look_at(connection& c, entry& e) {
     parts_->open(home_, e.link);
   }
   e.link->look();
+  if (e.link->lanes().unfinished() != 0) {
+    partial_.insert(&c);
+    await_age();
+  }
 }
 
 void hub::finish_handshake(connection& c, entry& e) {
@@ -214,6 +223,7 @@ void hub::bury(connection& c) {
   if (e.due != instant{})
     due_.erase({e.due, &c});
   entries_.erase(i);
+  partial_.erase(&c);
   if (e.shaking)
     parts_->metrics->unfinished.sub();
   parts_->metrics->packets_lost.add_n(c.measure().packets_lost);
@@ -275,7 +285,9 @@ void hub::await_room() {
 
 void hub::send(const path& to, core::byte_view datagram) {
   parts_->metrics->datagrams.add(direction::out);
-  if (socket_.send(to, datagram, datagram.size()) != udp_socket::outcome::done)
+  auto unmarked = to; // it was how the peer's datagram is marked
+  unmarked.ecn = 0;
+  if (socket_.send(unmarked, datagram, datagram.size()) != udp_socket::outcome::done)
     parts_->metrics->drops.add(drop::send);
 }
 
@@ -283,8 +295,8 @@ void hub::send(const path& to, core::byte_view datagram) {
 
 void hub::place(connection& c, entry& e) {
   const auto due = c.wake_at().value_or(instant{});
-  if (due == e.due)
-    return;
+  if (due == e.due || (due > e.due && e.due != instant{}))
+    return; // later than before: each packet moves it, and waking once too often is cheaper
   if (e.due != instant{})
     due_.erase({e.due, &c});
   e.due = due;
@@ -320,6 +332,36 @@ void hub::on_time() {
     look_at(*c, e);
   }
   arm();
+}
+
+// -- frames that do not end ------------------------------------------------------------------
+
+void hub::await_age() {
+  if (closed_ || partial_.empty() || std::exchange(aging_, true))
+    return;
+  age_timer_->expires_after(parts_->frame_timeout / frame_lanes::ages);
+  age_timer_->async_wait([me = weak_from_this()](const boost::system::error_code& e) {
+    if (e)
+      return;
+    if (auto h = me.lock())
+      h->on_age();
+  });
+}
+
+/// A quarter of the time for a frame went by.
+void hub::on_age() {
+  aging_ = false;
+  for (auto* c : std::vector(partial_.begin(), partial_.end())) {
+    auto& e = entries_.find(c)->second;
+    if (const auto ended = e.link->age(parts_->frame_timeout); ended != 0) {
+      parts_->metrics->slow_streams.add_n(ended);
+      look_at(*c, e);
+      touched(*c);
+    }
+    if (e.link->lanes().unfinished() == 0)
+      partial_.erase(c);
+  }
+  await_age();
 }
 
 /// Exports what the endpoint has counted since the last time.

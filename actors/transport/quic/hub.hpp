@@ -13,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,7 +31,8 @@ using open_connection = std::function<void(core::shard& here, quic_link_ptr link
 struct hub_parts {
   connection_settings connections;
   endpoint_limits limits;
-  std::uint32_t frame_max = 0; ///< that our HELLO announces
+  std::uint32_t frame_max = 0;                    ///< that our HELLO announces
+  std::chrono::milliseconds frame_timeout{5'000}; ///< for the rest of a frame that has begun
   /// The context for the next connection on a shard; asked on that shard.
   std::function<core::crypto::tls_context(std::size_t shard)> tls;
   secrets_ptr keys;
@@ -50,7 +52,7 @@ public:
   /// Datagrams that may wait for their shard; what comes beyond is dropped, as a network would.
   static constexpr std::uint32_t forwards_max = 1'024;
   /// What one turn reads before others have theirs.
-  static constexpr int receives_per_turn = 4;
+  static constexpr int receives_per_turn = 16;
 
   /// All hubs of a listener, by shard.
   using family = std::vector<std::weak_ptr<hub>>;
@@ -81,7 +83,7 @@ private:
     quic_link_ptr link;
     connection_slot slot;
     core::instant began{};
-    core::instant due{};  ///< its place in `due_`; zero: none
+    core::instant due{};  ///< its place in `due_`, never later than it wants; zero: none
     bool opened = false;  ///< has its actor
     bool touched = false; ///< is in `touched_`
     bool shaking = true;  ///< counts in the metrics as unfinished
@@ -105,6 +107,8 @@ private:
   void place(connection& c, entry& e);
   void arm();
   void on_time();
+  void await_age();
+  void on_age();
   void count();
   void close_if_done();
   core::instant now() const noexcept { return parts_->clock->now(); }
@@ -118,6 +122,9 @@ private:
   std::shared_ptr<const family> siblings_;
   std::unordered_map<connection*, entry> entries_; ///< <= transport.connections-max
   std::set<std::pair<core::instant, connection*>> due_;
+  std::set<connection*> partial_; ///< with unfinished frames, or lately so
+  std::optional<boost::asio::steady_timer> age_timer_;
+  bool aging_ = false; ///< it is set
   std::vector<connection*> touched_;
   std::optional<stuck> stuck_;
   connection_slot admitted_; ///< of the connection that is being accepted

@@ -41,7 +41,9 @@ quic_metrics::quic_metrics(core::metrics::registry& r)
                 "Datagrams handed to the shard that has their connection"),
       unfinished(r, "quic_handshakes_unfinished", "QUIC handshakes under way"),
       packets_lost(r, "quic_packets_lost_total",
-                   "Packets of ours that were lost, counted when their connection ends") {
+                   "Packets of ours that were lost, counted when their connection ends"),
+      slow_streams(r, "quic_slow_streams_total",
+                   "Streams ended because a frame that had begun came too slowly") {
   // nop
 }
 

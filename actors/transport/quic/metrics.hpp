@@ -47,6 +47,7 @@ struct quic_metrics {
   core::metrics::counter<> forwarded;    ///< to the shard that has the connection
   core::metrics::updown<> unfinished;    ///< handshakes under way
   core::metrics::counter<> packets_lost; ///< ours, of connections that have ended
+  core::metrics::counter<> slow_streams; ///< ended in the middle of a frame that did not go on
 };
 
 } // namespace ron::transport::quic

@@ -72,7 +72,7 @@ bool quic_link::has_news() const noexcept {
   if (lanes_.ready())
     return reading_;
   const bool end = over_ || lanes_.breach() != oap::reason::none || lanes_.peer_done();
-  return !told_ && (end || (reading_ && !told_partial_ && lanes_.unfinished() != 0));
+  return !told_ && (end || (reading_ && !told_partial_ && lanes_.unfinished_control() != 0));
 }
 
 void quic_link::look() {
@@ -82,9 +82,14 @@ void quic_link::look() {
     over_ = true;
     ending_ = connection_->ending();
   }
-  told_partial_ = told_partial_ && lanes_.unfinished() != 0;
+  told_partial_ = told_partial_ && lanes_.unfinished_control() != 0;
   if (has_news())
     owner_->enter([this] { tell(); });
+}
+
+std::size_t quic_link::age(std::chrono::milliseconds patience) {
+  // While the owner does not read, the peer may be held back by what is here already.
+  return closed_ || over_ || !connection_ || lanes_.ready() ? 0 : lanes_.age(patience);
 }
 
 /// As the owner: what it waits for, if that is here. One thing at a time.
@@ -109,7 +114,7 @@ void quic_link::tell() {
       return;
     told_ = true;
     to.link_read_end(true);
-  } else if (reading_ && lanes_.unfinished() != 0 && !std::exchange(told_partial_, true)) {
+  } else if (reading_ && lanes_.unfinished_control() != 0 && !std::exchange(told_partial_, true)) {
     to.link_partial();
   }
 }

@@ -35,7 +35,8 @@ public:
   void read(std::size_t partial, std::size_t missing) override;
   void write(std::vector<core::bytes>& slices) override;
   std::size_t backlog() const noexcept override;
-  std::size_t unfinished_bytes() const noexcept override { return lanes_.unfinished_bytes(); }
+  /// Of stream 0 alone: the others have clocks of their own (`frame_lanes::age`).
+  std::size_t unfinished_bytes() const noexcept override { return lanes_.unfinished_control(); }
   void shutdown_write() override;
   void close() override;
   std::uint64_t bytes_in() const noexcept override;
@@ -45,6 +46,8 @@ public:
   frame_lanes& lanes() noexcept { return lanes_; }
   /// Datagrams came or time passed: tells the owner what it waits for.
   void look();
+  /// A quarter of `patience` went by (`frame_lanes::age`). The streams that were too slow.
+  std::size_t age(std::chrono::milliseconds patience);
   /// Packets went out: tells the owner if its backlog is gone.
   void sent();
   /// The connection is gone.

@@ -6,8 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
+#include <vector>
 
 namespace ron::transport::quic {
 
@@ -31,11 +31,14 @@ public:
   std::size_t held() const noexcept { return static_cast<std::size_t>(end_ - base_); }
 
 private:
-  std::deque<core::bytes> slices_;
-  std::uint64_t base_ = 0; ///< stream offset of the first slice's first byte
-  std::uint64_t next_ = 0; ///< of the first unsent byte
+  std::span<const core::bytes> live() const noexcept { return std::span{slices_}.subspan(first_); }
+
+  std::vector<core::bytes> slices_; ///< most streams have one: a deque's blocks would be larger
+  std::size_t first_ = 0;           ///< slices before it are acknowledged and empty
+  std::uint64_t base_ = 0;          ///< stream offset of the first slice's first byte
+  std::uint64_t next_ = 0;          ///< of the first unsent byte
   std::uint64_t end_ = 0;
-  std::size_t at_ = 0;        ///< the slice with the first unsent byte
+  std::size_t at_ = 0;        ///< the slice of `live` with the first unsent byte
   std::uint64_t at_base_ = 0; ///< stream offset of that slice
 };
 

@@ -88,9 +88,11 @@ void tune(int fd, int family, std::size_t buffer_bytes) {
     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   } else {
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
   }
 }
 
@@ -128,13 +130,21 @@ core::result<unique_fd> bind_one(const address& to, bool first, std::size_t buff
   return fd;
 }
 
-/// Where the datagram went to, if the kernel said so: `local` with that address.
-void read_control(msghdr& message, address& local, std::size_t& segment) {
+/// Where the datagram went to, if the kernel said so, and how it was marked.
+void read_control(msghdr& message, path& from, std::size_t& segment) {
+  constexpr unsigned ecn_bits = 3; // of what IPv4 calls type of service and IPv6 traffic class
+  auto& local = from.local;
   for (auto* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
       int size = 0;
       std::memcpy(&size, CMSG_DATA(c), sizeof size);
       segment = static_cast<std::size_t>(std::max(size, 1));
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+      from.ecn = *CMSG_DATA(c) & ecn_bits;
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+      int bits = 0;
+      std::memcpy(&bits, CMSG_DATA(c), sizeof bits);
+      from.ecn = static_cast<unsigned>(bits) & ecn_bits;
     } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
       in_pktinfo info{};
       std::memcpy(&info, CMSG_DATA(c), sizeof info);
@@ -158,6 +168,14 @@ void add_control(msghdr& message, int level, int type, const T& value) {
   c->cmsg_len = CMSG_LEN(sizeof value);
   std::memcpy(CMSG_DATA(c), &value, sizeof value);
   message.msg_controllen += CMSG_SPACE(sizeof value);
+}
+
+void add_mark(msghdr& message, const path& to) {
+  const int bits = to.ecn;
+  if (to.remote.storage.ss_family == AF_INET)
+    add_control(message, IPPROTO_IP, IP_TOS, bits);
+  else
+    add_control(message, IPPROTO_IPV6, IPV6_TCLASS, bits);
 }
 
 /// The answer leaves from the address that was asked.
@@ -184,13 +202,15 @@ udp_socket::udp_socket(unique_fd fd)
   // nop
 }
 
-bool udp_socket::receive(const std::function<void(const path& from, core::byte_view datagram)>& f) {
+bool udp_socket::receive(const std::function<void(const path& from, core::byte_view datagram)>& f,
+                         std::size_t reads) {
   auto& room = scratch();
   std::array<mmsghdr, reads_max> messages{};
   std::array<iovec, reads_max> slices{};
   std::array<sockaddr_storage, reads_max> senders{};
   alignas(cmsghdr) std::array<std::array<char, control_bytes>, reads_max> controls;
-  for (std::size_t i = 0; i < reads_max; ++i) {
+  reads = std::min(reads, reads_max);
+  for (std::size_t i = 0; i < reads; ++i) {
     slices[i] = {room.bytes[i].data(), room.bytes[i].size()};
     auto& m = messages[i].msg_hdr;
     m.msg_name = &senders[i];
@@ -200,14 +220,15 @@ bool udp_socket::receive(const std::function<void(const path& from, core::byte_v
     m.msg_control = controls[i].data();
     m.msg_controllen = controls[i].size();
   }
-  const int n = ::recvmmsg(fd_.get(), messages.data(), messages.size(), MSG_DONTWAIT, nullptr);
+  const int n =
+    ::recvmmsg(fd_.get(), messages.data(), static_cast<unsigned>(reads), MSG_DONTWAIT, nullptr);
   for (int i = 0; i < n; ++i) {
     const auto k = static_cast<std::size_t>(i);
     auto& m = messages[k].msg_hdr;
     const std::size_t size = messages[k].msg_len;
     std::size_t segment = std::max<std::size_t>(size, 1);
-    path from{local_, address::of(reinterpret_cast<sockaddr*>(&senders[k]), m.msg_namelen)};
-    read_control(m, from.local, segment);
+    path from{local_, address::of(reinterpret_cast<sockaddr*>(&senders[k]), m.msg_namelen), 0};
+    read_control(m, from, segment);
     const core::byte_view all{room.bytes[k].data(), size};
     for (std::size_t at = 0; at < size; at += segment)
       f(from, all.subspan(at, std::min(segment, size - at)));
@@ -244,6 +265,8 @@ udp_socket::outcome udp_socket::send_some(const path& to, core::byte_view datagr
   m.msg_control = control.data();
   if (datagrams.size() > segment)
     add_control(m, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment));
+  if (to.ecn != 0)
+    add_mark(m, to);
   if (any_address_)
     add_source(m, to.local);
   if (m.msg_controllen == 0)

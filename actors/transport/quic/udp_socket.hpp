@@ -19,7 +19,7 @@ class udp_socket {
 public:
   /// Joined datagrams of one read; what a thread keeps for all its sockets.
   static constexpr std::size_t read_bytes = 65'536;
-  static constexpr std::size_t reads_max = 4; ///< of one `receive`
+  static constexpr std::size_t reads_max = 4; ///< of one `receive`, at most
 
   enum class outcome : std::uint8_t {
     done,
@@ -30,11 +30,13 @@ public:
   /// `fd` is bound.
   explicit udp_socket(unique_fd fd);
 
-  /// Calls `f` with every datagram that is there, up to what `reads_max` reads bring. False if
-  /// there was none.
-  bool receive(const std::function<void(const path& from, core::byte_view datagram)>& f);
+  /// Calls `f` with every datagram that is there and its path, ECN codepoint included, up to what
+  /// `reads` reads bring (1 .. `reads_max`). False if there was none.
+  bool receive(const std::function<void(const path& from, core::byte_view datagram)>& f,
+               std::size_t reads = reads_max);
 
-  /// Sends datagrams of `segment` bytes each (the last may be shorter) that lie behind each other.
+  /// Sends datagrams of `segment` bytes each (the last may be shorter) that lie behind each other,
+  /// all marked with `to.ecn`.
   outcome send(const path& to, core::byte_view datagrams, std::size_t segment);
 
   int fd() const noexcept { return fd_.get(); }

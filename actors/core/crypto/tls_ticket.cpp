@@ -1,0 +1,28 @@
+#include "core/crypto/tls_ticket.hpp"
+
+#include <openssl/ssl.h>
+
+#include <utility>
+
+namespace ron::core::crypto {
+
+struct tls_ticket::impl {
+  tls_context context; // keeps the context alive, so that its address stays its name
+  std::string server_name;
+  ssl_session_ptr session;
+};
+
+tls_ticket make_ticket(const tls_context& context, std::string server_name,
+                       ssl_session_ptr session) {
+  return tls_ticket{
+    std::make_shared<tls_ticket::impl>(context, std::move(server_name), std::move(session))};
+}
+
+void offer_ticket(const tls_ticket& ticket, ssl_st* ssl, const tls_context& context,
+                  const std::string& server_name) {
+  const auto& old = ticket.get();
+  if (old.context.native() == context.native() && old.server_name == server_name)
+    SSL_set_session(ssl, old.session.get());
+}
+
+} // namespace ron::core::crypto

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "core/crypto/openssl.hpp"
+#include "core/crypto/tls_session.hpp"
+
+#include <string>
+
+/// Tickets for whoever drives OpenSSL: tls_session, and QUIC, which carries TLS itself.
+namespace ron::core::crypto {
+
+/// Of what OpenSSL put into the slot (`ticket_slot_index`) of a session that `context` made for
+/// `server_name`.
+tls_ticket make_ticket(const tls_context& context, std::string server_name,
+                       ssl_session_ptr session);
+
+/// Offers the ticket on `ssl`, a new session of `context` for `server_name`. One that comes from
+/// another context or server is not offered: a ticket never widens whom a client trusts.
+void offer_ticket(const tls_ticket& ticket, ssl_st* ssl, const tls_context& context,
+                  const std::string& server_name);
+
+} // namespace ron::core::crypto

@@ -274,11 +274,11 @@ def compare(bench, pairs, clauses, run_ours, runs, note=None):
         print(json.dumps(line), flush=True)
 
 
-def arguments(usage):
-    """PAIRS, SECONDS and CASE of the command line."""
+def arguments(usage, seconds=1):
+    """PAIRS, SECONDS and CASE of the command line; `seconds` if it does not say."""
     words = sys.argv[1:]
     if len(words) > 3 or (words and not words[0].isdigit()):
         say(usage)
         sys.exit(2)
-    return (int(words[0]) if words else 9, int(words[1]) if len(words) > 1 else 1,
+    return (int(words[0]) if words else 9, int(words[1]) if len(words) > 1 else seconds,
             words[2] if len(words) > 2 else "")

@@ -41,8 +41,11 @@ echo_connection::~echo_connection() {
     ::close(fd_);
 }
 
+/// It is over, and says nothing more: one failure counts once.
 bool echo_connection::lost(const std::string& why) {
   work_.failed(why);
+  if (fd_ >= 0)
+    ::close(std::exchange(fd_, -1));
   return false;
 }
 
@@ -235,14 +238,14 @@ void echo_connection::complete(oap::corr_t corr) {
 }
 
 void echo_connection::leave() {
-  if (!wire_ || !wire_->is_open())
+  if (fd_ < 0 || !wire_ || !wire_->is_open())
     return;
   wire_->shutdown();
   flush();
 }
 
 bool echo_connection::feed() {
-  if (free_.empty() || work_.due.empty())
+  if (fd_ < 0 || free_.empty() || work_.due.empty())
     return false;
   begin(free_.back(), work_.due.front());
   free_.pop_back();

@@ -45,9 +45,10 @@ class Tls(Rig):
 
     def test_every_mode(self):
         ready = self.server("tls_echo_server")
-        for mode in ("echo", "stream", "handshake", "hello", "visit"):
+        for mode, payload in (("echo", 1024), ("stream", 1 << 20), ("handshake", 1), ("hello", 1), ("visit", 1024)):
             with self.subTest(mode):
-                self.assertEqual(self.client(ready, f"--mode={mode}", "--conns=2")["errors"], 0)
+                result = self.client(ready, f"--mode={mode}", "--conns=2", f"--payload={payload}")
+                self.assertEqual(result["errors"], 0)
         paced = self.client(ready, "--rps=500", "--conns=4", "--streams=2", "--payload=4096")
         self.assertAlmostEqual(paced["operations"], 500, delta=150)
 
@@ -62,8 +63,8 @@ class Tls(Rig):
                 self.assertEqual(result["resumed"], 0)
 
     def test_an_object_of_a_node(self):
-        node = self.node()
-        content = os.urandom(300_000)
+        node = self.node(support.NO_RATES)
+        content = os.urandom(3_000_000)
         cid = node.http("PUT", "/v1/o", content, token=node.operator_token()).json()["cid"]
         path = os.path.join(node.folder, "content")
         with open(path, "wb") as file:
@@ -87,9 +88,10 @@ class Tor(Rig):
         ready = self.server("tor_echo_server", "--hs=127.0.0.1:0", "--control=%s:%d" % self.tor.control)
         self.assertEqual(ready["onion"], f"{SERVICE}.onion:443")
         where = [f"--onion={ready['onion']}", "--socks=%s:%d" % self.tor.socks]
-        for mode in ("hello", "visit", "echo", "stream"):
+        for mode, payload in (("hello", 1), ("visit", 1024), ("echo", 1024), ("stream", 1 << 20)):
             with self.subTest(mode):
-                result = self.load("tor_echo_client", *where, f"--mode={mode}", "--conns=2", "--streams=2")
+                result = self.load("tor_echo_client", *where, f"--mode={mode}", "--conns=2", "--streams=2",
+                                   f"--payload={payload}")
                 self.assertEqual(result["errors"], 0)
         self.assertEqual({(user, host, port) for user, host, port in self.tor.dialled},
                          {("load", f"{SERVICE}.onion", 443)})
@@ -105,7 +107,8 @@ class Tor(Rig):
         self.tor.socks_reply = 0xF0
         done = self.load("tor_echo_client", f"--onion={SERVICE}.onion:1", "--socks=%s:%d" % self.tor.socks,
                          expect=1)
-        self.assertIn("TorUnavailable", done["last_error"])
+        self.assertIn("TorUnavailable (onion_not_found)", done["last_error"])
+        self.assertEqual(done["errors"], 1)
 
 
 @contextlib.contextmanager

@@ -187,7 +187,8 @@ transport::connection_factory onion_factory(transport::oap_service_ptr service,
         *core::shard::current(), service,
         [a = std::move(a), metrics](boost::asio::io_context& io,
                                     transport::link_owner owner) mutable {
-          return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
+          return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner,
+                                                  transport::first_word::peer),
                          std::move(a.slot), a.label, metrics);
         },
         wire::oap_tor);

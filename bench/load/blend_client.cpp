@@ -31,9 +31,10 @@ using namespace ron;
 
 constexpr std::string_view usage
   = "usage: blend_client --target HOST:PORT --pin SHA256 --cap FILE [--wire tls|quic]\n"
-    "         [--conns 8] [--seconds 10] [--timeout-ms 5000] [--seed 1]\n"
+    "         [--conns 8] [--seconds 10] [--timeout-ms 5000] [--seed 1] [--fetch CID]\n"
     "Half of the requests read an object that the connection has put (1 KiB to 256 KiB), a fifth\n"
-    "put a new one, the rest are pings. FILE is a capability as `ronctl token` prints it.\n"
+    "put a new one, the rest are pings. FILE is a capability as `ronctl token` prints it. With\n"
+    "--fetch all that is done is to fetch that object, again and again.\n"
     "One JSON line on stdout: requests answered, wrong answers, failures by kind, dials,\n"
     "percentiles in microseconds, payload per second. Exit code 1 only if an answer was wrong.\n"
     "  blend_client --target 127.0.0.1:9443 --pin $PIN --cap cap --wire quic --seconds 15\n";
@@ -65,7 +66,9 @@ struct outcome {
 /// One caller: a connection at a time and what it has put. One thread.
 class caller {
 public:
-  caller(const sdk::client_options& options, std::uint64_t seed) : options_(options), dice_(seed) {
+  caller(const sdk::client_options& options, const std::optional<core::cid>& fetch,
+         std::uint64_t seed)
+    : options_(options), fetch_(fetch), dice_(seed) {
     // nop
   }
 
@@ -99,9 +102,10 @@ private:
   std::size_t ask() {
     const auto die = dice_() % 10;
     const auto began = now();
-    const auto [what, done] = objects_.empty() || die < 2 ? std::pair{"put", put()}
-                              : die < 7                   ? std::pair{"get", get()}
-                                                          : std::pair{"ping", ping()};
+    const auto [what, done] = fetch_                        ? std::pair{"get", fetch()}
+                              : objects_.empty() || die < 2 ? std::pair{"put", put()}
+                              : die < 7                     ? std::pair{"get", get()}
+                                                            : std::pair{"ping", ping()};
     if (done) {
       ++out_.answered;
       out_.times.add(static_cast<std::uint64_t>((now() - began).count()));
@@ -142,6 +146,16 @@ private:
     return {};
   }
 
+  /// Its bytes are hashed on the way and must be the object's; nothing is kept.
+  core::result<void> fetch() {
+    const auto sink = [this](const core::bytes& b) -> core::result<void> {
+      out_.payload += b.size();
+      return {};
+    };
+    auto got = client_->get(*fetch_, std::nullopt, sink);
+    return got ? core::result<void>{} : std::unexpected{got.error()};
+  }
+
   core::result<void> get() {
     const auto& one = objects_[dice_() % objects_.size()];
     std::string bytes;
@@ -158,6 +172,7 @@ private:
   }
 
   const sdk::client_options& options_;
+  const std::optional<core::cid> fetch_;
   std::mt19937_64 dice_;
   std::optional<sdk::client> client_;
   std::vector<object> objects_;
@@ -193,6 +208,7 @@ void print(const outcome& all, std::size_t conns, double took) {
                              {"seconds", took},
                              {"per_second", static_cast<double>(all.answered) / took},
                              {"payload_bytes_per_second", static_cast<double>(all.payload) / took},
+                             {"gbit_per_second", static_cast<double>(all.payload) * 8e-9 / took},
                              {"p50_us", us(0.5)},
                              {"p95_us", us(0.95)},
                              {"p99_us", us(0.99)},
@@ -206,9 +222,13 @@ void print(const outcome& all, std::size_t conns, double took) {
 int main(int argc, char** argv) {
   const load::flags f{argc, argv,
                       {{"target", "127.0.0.1:9443"}, {"pin", ""}, {"cap", ""}, {"wire", "tls"},
-                       {"conns", "8"}, {"seconds", "10"}, {"timeout-ms", "5000"}, {"seed", "1"}},
+                       {"conns", "8"}, {"seconds", "10"}, {"timeout-ms", "5000"}, {"seed", "1"},
+                       {"fetch", ""}},
                       usage};
   const auto options = options_of(f);
+  const auto fetch = core::cid::parse(f.text("fetch"));
+  if (!fetch && !f.text("fetch").empty())
+    f.refuse("--fetch: b3: and 64 hex digits");
   const auto conns = f.number("conns", 1, 256);
   const auto seed = f.number("seed", 0, ~0ull);
   std::signal(SIGPIPE, SIG_IGN);
@@ -216,7 +236,7 @@ int main(int argc, char** argv) {
   const auto end = began + std::chrono::seconds{f.number("seconds", 1, 3'600)};
   std::vector<caller> callers;
   for (std::size_t i = 0; i < conns; ++i)
-    callers.emplace_back(options, seed * 1'000 + i);
+    callers.emplace_back(options, fetch, seed * 1'000 + i);
   {
     std::vector<std::jthread> threads;
     for (auto& c : callers)

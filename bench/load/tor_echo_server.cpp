@@ -65,7 +65,8 @@ int main(int argc, char** argv) {
     transport::open_oap_connection(
       *core::shard::current(), service,
       [a = std::move(a)](boost::asio::io_context& io, transport::link_owner owner) mutable {
-        auto link = transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner);
+        auto link = transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner,
+                                             transport::first_word::peer);
         link->when_settled([slot = std::move(a.slot)]() mutable { slot.settle(); });
         return link;
       },

@@ -33,29 +33,32 @@ int exit_code_of(core::ec code) {
   return code == core::ec::internal ? exit_internal : exit_unavailable;
 }
 
-/// A link that holds its place in the connection budget for as long as it lives and counts its
-/// bytes when it goes.
+/// A link that holds its place in the connection budget and in the gauge for as long as it lives,
+/// and counts its bytes when it goes.
 struct held_link {
-  held_link(transport::link_ptr l, transport::connection_slot s,
+  held_link(transport::link_ptr l, transport::connection_slot s, entrance e,
             std::shared_ptr<transport::socket_metrics> m)
-      : link(std::move(l)), slot(std::move(s)), metrics(std::move(m)) {
-    // nop
+      : link(std::move(l)), slot(std::move(s)), label(e), metrics(std::move(m)) {
+    metrics->connections.add(label);
   }
   held_link(const held_link&) = delete;
   held_link& operator=(const held_link&) = delete;
   ~held_link() {
+    metrics->connections.sub(label);
     metrics->bytes.add_n(link->bytes_in(), transport::direction::in);
     metrics->bytes.add_n(link->bytes_out(), transport::direction::out);
   }
 
   transport::link_ptr link;
   transport::connection_slot slot;
+  entrance label;
   std::shared_ptr<transport::socket_metrics> metrics;
 };
 
 transport::link_ptr holding(transport::link_ptr link, transport::connection_slot slot,
+                            entrance label,
                             const std::shared_ptr<transport::socket_metrics>& metrics) {
-  auto all = std::make_shared<held_link>(std::move(link), std::move(slot), metrics);
+  auto all = std::make_shared<held_link>(std::move(link), std::move(slot), label, metrics);
   all->link->when_settled([where = &all->slot] { where->settle(); });
   return {all, all->link.get()};
 }
@@ -106,7 +109,7 @@ transport::connection_factory http_factory(http::http_service_ptr service,
         [a = std::move(a), metrics](boost::asio::io_context& io,
                                     transport::link_owner owner) mutable {
           return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
-                         std::move(a.slot), metrics);
+                         std::move(a.slot), a.label, metrics);
         });
     };
 }
@@ -128,7 +131,7 @@ transport::connection_factory tls_factory(tls_entry entry, Open open) {
                                          transport::link_owner owner) mutable {
       return holding(transport::make_tls_link(io, std::move(a.fd), a.peer.text, std::move(s), owner,
                                               std::move(line)),
-                     std::move(a.slot), metrics);
+                     std::move(a.slot), a.label, metrics);
     });
   };
 }
@@ -185,8 +188,9 @@ transport::connection_factory onion_factory(transport::oap_service_ptr service,
         *core::shard::current(), service,
         [a = std::move(a), metrics](boost::asio::io_context& io,
                                     transport::link_owner owner) mutable {
-          return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner),
-                         std::move(a.slot), metrics);
+          return holding(transport::make_tcp_link(io, std::move(a.fd), a.peer.text, owner,
+                                                  transport::first_word::peer),
+                         std::move(a.slot), a.label, metrics);
         },
         wire::oap_tor);
     };

@@ -57,7 +57,7 @@ void admit(listener_self self, unique_fd fd, const sockaddr* address) {
   if (!slot)
     return refuse(self, fd.get(), slot.error());
   st.settings.metrics->accepted.add(st.settings.label);
-  st.make(self, accepted{std::move(fd), std::move(peer), std::move(*slot)});
+  st.make(self, accepted{std::move(fd), std::move(peer), std::move(*slot), st.settings.label});
 }
 
 /// Takes one connection off the queue and closes it. False if not even that works.

@@ -20,6 +20,7 @@ struct accepted {
   unique_fd fd;         ///< connected, non-blocking
   peer_address peer;
   connection_slot slot; ///< to be kept as long as the connection
+  entrance label = entrance::oap_tls; ///< where it came in
 };
 
 /// Makes the actor of a connection, by `spawn_here(listener, ...)`. Called as the listener on its

@@ -15,10 +15,9 @@
 #include <cerrno>
 #include <cstring>
 #include <span>
+#include <utility>
 
 namespace ron::load {
-
-using core::crypto::tls_session;
 
 namespace {
 
@@ -33,9 +32,7 @@ std::span<std::uint8_t> input() {
 
 } // namespace
 
-echo_connection::echo_connection(workload& work, const core::crypto::tls_context& context,
-                                 int epoll)
-  : work_(work), context_(context), epoll_(epoll) {
+echo_connection::echo_connection(workload& work, int epoll) : work_(work), epoll_(epoll) {
   // nop
 }
 
@@ -44,14 +41,19 @@ echo_connection::~echo_connection() {
     ::close(fd_);
 }
 
+/// It is over, and says nothing more: one failure counts once.
 bool echo_connection::lost(const std::string& why) {
   work_.failed(why);
+  if (fd_ >= 0)
+    ::close(std::exchange(fd_, -1));
   return false;
 }
 
-bool echo_connection::open(const sockaddr_in& to, const std::string& name) {
+bool echo_connection::open(const sockaddr_in& to) {
   if (fd_ >= 0)
     ::close(fd_);
+  over_ = false;
+  raw_sent_.clear();
   session_.reset();
   slots_.clear();
   free_.clear();
@@ -66,10 +68,10 @@ bool echo_connection::open(const sockaddr_in& to, const std::string& name) {
     return lost(std::string{"connect: "} + std::strerror(errno));
   const int on = 1;
   ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  auto tls = tls_session::connect(context_, name, work_.resume ? ticket_ : std::nullopt);
-  if (!tls)
-    return lost(tls.error().message);
-  tls_.emplace(std::move(*tls));
+  auto wire = work_.wire(work_.resume ? ticket_ : std::nullopt);
+  if (!wire)
+    return lost(wire.error().message);
+  wire_ = std::move(*wire);
   epoll_event e{};
   e.events = EPOLLIN | EPOLLOUT;
   e.data.ptr = this;
@@ -92,72 +94,92 @@ bool echo_connection::receive() {
            || lost(std::string{"read: "} + std::strerror(errno));
   if (got == 0)
     return lost("the server closed the connection");
-  core::byte_view rest{room.data(), static_cast<std::size_t>(got)};
-  const bool was_open = tls_->is_open();
-  while (!rest.empty()) {
-    core::slab slab{tls_session::room_for(rest.size())};
-    auto p = tls_->feed(rest, slab.room());
-    if (!p)
-      return lost(p.error().message);
-    rest = rest.subspan(p->consumed);
-    slab.commit(p->produced);
-    if (!was_open && tls_->is_open() && !session_ && !shaken())
-      return false;
-    if (p->produced > 0 && session_)
-      session_->on_bytes(slab.cut(0, p->produced), now());
-  }
-  if (work_.what == workload::kind::handshake && tls_->is_open()) {
-    ticket_ = tls_->take_ticket();
+  const bool was_open = wire_->is_open();
+  std::vector<core::bytes> plain;
+  if (auto ok = wire_->on_bytes({room.data(), static_cast<std::size_t>(got)}, plain); !ok)
+    return lost(ok.error().message);
+  if (!was_open && wire_->is_open())
+    shaken();
+  if (work_.what == workload::kind::handshake && wire_->is_open()) {
+    ticket_ = wire_->tls()->take_ticket();
     if (!ticket_)
       return true; // it comes behind the handshake; each is good for one resumption
     leave();
     return false;
   }
+  for (auto& slice : plain) {
+    if (work_.raw && !compare_raw(slice))
+      return false;
+    if (session_ && !work_.raw)
+      session_->on_bytes(std::move(slice), now());
+  }
   oap::events events;
   while (session_ && session_->take_events(events))
     for (auto& e : events)
       take(e);
-  return true;
+  if (over_)
+    leave();
+  return !over_;
 }
 
-/// The handshake is complete.
-bool echo_connection::shaken() {
-  const auto info = tls_->info();
-  work_.resumed += info.resumed ? 1 : 0;
-  work_.cipher = info.cipher;
-  work_.group = info.group;
-  if (work_.what == workload::kind::handshake) {
-    work_.done(dialled_, dialled_, now());
-    return true;
+/// The wire is open.
+void echo_connection::shaken() {
+  if (auto* tls = wire_->tls()) {
+    const auto info = tls->info();
+    work_.resumed += info.resumed && work_.counting ? 1 : 0;
+    work_.cipher = info.cipher;
+    work_.group = info.group;
+    if (work_.what == workload::kind::idle && info.alpn != "oap/1")
+      return; // a server that speaks something else: TLS is all there is
   }
-  if (work_.what == workload::kind::idle && tls_->alpn() != "oap/1")
-    return true; // a server that speaks something else: TLS is all there is
+  if (work_.what == workload::kind::handshake)
+    return work_.done(dialled_, dialled_, now());
   oap::session_settings s;
-  s.ua = "tls_echo_client";
+  s.ua = work_.agent;
+  s.alpn = work_.alpn;
   s.max_streams = std::max<std::uint32_t>(512, static_cast<std::uint32_t>(work_.streams));
   s.ack_window = 32;
   session_.emplace(oap::role::dialer, s);
-  return true;
+}
+
+/// Bytes of a server that is no node: those that were sent. False when they are not, or all there.
+bool echo_connection::compare_raw(const core::bytes& slice) {
+  if (!raw_sent_.starts_with(slice.text()))
+    return lost("other bytes than were sent");
+  raw_sent_.erase(0, slice.size());
+  if (!raw_sent_.empty())
+    return true;
+  work_.done(dialled_, dialled_, now());
+  leave();
+  return false;
+}
+
+void echo_connection::take(const oap::data& d) {
+  session_->consumed(d.corr);
+  work_.bytes_in += work_.counting ? d.bytes.size() : 0;
+  const auto found = slots_.find(d.corr);
+  if (found == slots_.end() || !found->second.busy)
+    return;
+  auto& s = found->second;
+  if (std::exchange(s.result_due, false))
+    return;
+  const auto at = work_.payload - s.left;
+  if (!work_.expected.empty() && work_.expected.compare(at, d.bytes.size(), d.bytes.text()) != 0)
+    work_.failed("other bytes than expected at " + std::to_string(at));
+  s.left -= std::min<std::uint64_t>(s.left, d.bytes.size());
+  if (s.left == 0)
+    complete(d.corr);
 }
 
 void echo_connection::take(oap::event& e) {
   if (std::holds_alternative<oap::peer_hello>(e)) {
-    if (work_.what == workload::kind::idle)
+    over_ = work_.what == workload::kind::hello;
+    if (over_ || work_.what == workload::kind::idle)
       return work_.done(dialled_, dialled_, now());
     for (std::size_t i = 0; i < work_.streams; ++i)
       open_stream();
   } else if (auto* d = std::get_if<oap::data>(&e)) {
-    session_->consumed(d->corr);
-    work_.bytes_in += work_.counting ? d->bytes.size() : 0;
-    if (auto s = slots_.find(d->corr); s != slots_.end() && s->second.busy) {
-      const auto at = work_.payload - s->second.left;
-      if (!work_.expected.empty()
-          && work_.expected.compare(at, d->bytes.size(), d->bytes.text()) != 0)
-        work_.failed("other bytes than expected at " + std::to_string(at));
-      s->second.left -= std::min<std::uint64_t>(s->second.left, d->bytes.size());
-      if (s->second.left == 0)
-        complete(d->corr);
-    }
+    take(*d);
   } else if (auto* c = std::get_if<oap::credit>(&e)) {
     if (auto s = slots_.find(c->corr); s != slots_.end() && s->second.unsent)
       s->second.unsent
@@ -171,24 +193,28 @@ void echo_connection::take(oap::event& e) {
 void echo_connection::open_stream() {
   const bool bulk = work_.what == workload::kind::stream;
   oap::open_request r;
-  r.name = bulk ? "source" : "echo";
-  const auto args = bulk ? core::dump_cbor({{"bytes", work_.payload}}) : core::bytes{};
+  const bool object = bulk && !work_.object_args.empty();
+  r.name = object ? "o.get" : bulk ? "source" : "echo";
+  const auto args = object ? work_.object_args
+                    : bulk ? core::dump_cbor({{"bytes", work_.payload}})
+                           : core::bytes{};
   r.args = args.view();
+  r.reply_objects = object;
   r.end = bulk;
   auto corr = session_->open(r);
   if (!corr)
     return work_.failed(corr.error().message);
   if (bulk)
-    slots_[*corr] = {now(), now(), work_.payload, true, false};
+    slots_[*corr] = {now(), now(), work_.payload, true, false, object};
   else if (work_.paced)
     free_.push_back(*corr);
   else
-    begin(*corr, now());
+    begin(*corr, work_.what == workload::kind::visit ? dialled_ : now());
 }
 
 void echo_connection::begin(oap::corr_t corr, core::instant due) {
   auto& s = slots_[corr];
-  s = {due, work_.paced ? now() : due, work_.payload, true, false};
+  s = {due, work_.paced ? now() : due, work_.payload, true, false, false};
   s.unsent = session_->send(corr, work_.bytes) == oap::send_status::would_block;
 }
 
@@ -200,6 +226,10 @@ void echo_connection::complete(oap::corr_t corr) {
   if (work_.what == workload::kind::stream) {
     slots_.erase(corr);
     open_stream();
+  } else if (work_.what == workload::kind::visit) {
+    if (auto* tls = wire_->tls())
+      ticket_ = tls->take_ticket();
+    over_ = true;
   } else if (work_.paced) {
     free_.push_back(corr);
   } else {
@@ -208,14 +238,14 @@ void echo_connection::complete(oap::corr_t corr) {
 }
 
 void echo_connection::leave() {
-  if (!tls_ || !tls_->is_open())
+  if (fd_ < 0 || !wire_ || !wire_->is_open())
     return;
-  tls_->shutdown();
+  wire_->shutdown();
   flush();
 }
 
 bool echo_connection::feed() {
-  if (free_.empty() || work_.due.empty())
+  if (fd_ < 0 || free_.empty() || work_.due.empty())
     return false;
   begin(free_.back(), work_.due.front());
   free_.pop_back();
@@ -228,10 +258,14 @@ bool echo_connection::flush() {
   while (true) {
     if (cipher_.empty()) {
       plain_.clear();
-      if (session_ && session_->take(plain_))
-        if (auto ok = tls_->write(plain_); !ok)
+      if (session_ && session_->take(plain_)) {
+        if (work_.raw)
+          for (const auto& slice : plain_)
+            raw_sent_ += slice.text();
+        if (auto ok = wire_->write(plain_); !ok)
           return lost(ok.error().message);
-      tls_->take_output(cipher_);
+      }
+      wire_->take_output(cipher_);
       sent_ = 0;
       if (cipher_.empty())
         break;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/clock.hpp"
-#include "core/crypto/tls_session.hpp"
+#include "load/echo_wire.hpp"
 #include "load/latency.hpp"
 #include "oap/session.hpp"
 
@@ -24,12 +24,19 @@ struct workload {
     stream,    ///< streams that each bring `payload` bytes, again
     handshake, ///< TLS alone: connect, shake hands, leave, again
     idle,      ///< HELLO, then silence
+    hello,     ///< connect, HELLO both ways, leave, again
+    visit,     ///< connect, HELLO, one echo of `payload` bytes, leave, again
   };
   kind what = kind::echo;
   std::size_t streams = 1;
   std::uint64_t payload = 1'024;
   bool paced = false;  ///< requests are due at their time, whoever is ready
   bool resume = false; ///< handshakes with a ticket once there is one
+  bool raw = false;    ///< `hello` with a server that sends back what it gets, whatever that is
+  wire_maker wire{};   ///< of every connection
+  bool alpn = true;    ///< that wire agrees on oap/1
+  std::string agent{}; ///< says HELLO
+  core::bytes object_args{}; ///< `stream` fetches an object by `o.get` with these; empty: `source`
   core::bytes bytes{};    ///< `payload` of them
   std::string expected{}; ///< what a stream brings, compared byte for byte; empty: not compared
   std::string cipher{};   ///< of the last handshake
@@ -47,6 +54,10 @@ struct workload {
   std::uint64_t resumed = 0;
   std::string last_error{};
 
+  /// Every operation has a connection of its own.
+  bool redials() const noexcept {
+    return what == kind::handshake || what == kind::hello || what == kind::visit;
+  }
   void done(core::instant due_at, core::instant sent, core::instant now) {
     if (!counting)
       return;
@@ -60,25 +71,25 @@ struct workload {
   }
 };
 
-/// One connection of a load program: a non-blocking socket, TLS and OAP/1.
+/// One connection of a load program: a non-blocking socket, a wire and OAP/1.
 class echo_connection {
 public:
-  echo_connection(workload& work, const core::crypto::tls_context& context, int epoll);
+  echo_connection(workload& work, int epoll);
   ~echo_connection();
   echo_connection(const echo_connection&) = delete;
   echo_connection& operator=(const echo_connection&) = delete;
 
   /// Dials. False, and counted, when not even that works.
-  bool open(const sockaddr_in& to, const std::string& name);
+  bool open(const sockaddr_in& to);
   /// The socket is ready. False: it is over, dial again or let go.
   bool ready(std::uint32_t events);
   /// Gives a waiting request to a stream that is free; false if there is none of either.
   bool feed();
   /// Says goodbye: without it OpenSSL would call the session's ticket bad.
   void leave();
-  /// HELLO was read, or TLS is open with a server that has none.
+  /// HELLO was read, or the wire is open to a server that has none.
   bool is_up() const noexcept {
-    return session_ ? session_->hello_received() : tls_ && tls_->is_open();
+    return session_ ? session_->hello_received() : wire_ && wire_->is_open();
   }
 
 private:
@@ -88,11 +99,14 @@ private:
     std::uint64_t left = 0; ///< bytes of the answer
     bool busy = false;
     bool unsent = false;    ///< waits for credit
+    bool result_due = false; ///< the first DATA is the result map of `o.get`, none of the object
   };
 
   bool receive();
-  bool shaken();
+  void shaken();
+  bool compare_raw(const core::bytes& slice);
   void take(oap::event& e);
+  void take(const oap::data& d);
   void begin(oap::corr_t corr, core::instant due);
   void open_stream();
   void complete(oap::corr_t corr);
@@ -100,11 +114,12 @@ private:
   bool lost(const std::string& why);
 
   workload& work_;
-  const core::crypto::tls_context& context_;
   int epoll_;
   int fd_ = -1;
   core::instant dialled_{};
-  std::optional<core::crypto::tls_session> tls_;
+  bool over_ = false; ///< what this connection was made for is done
+  std::unique_ptr<echo_wire> wire_;
+  std::string raw_sent_; ///< what must come back
   std::optional<core::crypto::tls_ticket> ticket_; ///< of the connection before
   std::optional<oap::session> session_;
   std::unordered_map<oap::corr_t, slot> slots_;

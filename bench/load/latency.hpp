@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -16,6 +17,14 @@ public:
     ++counts_[index_of(ns)];
     ++total_;
     most_ = ns > most_ ? ns : most_;
+  }
+
+  /// Those of `other` too.
+  void add(const latency& other) noexcept {
+    for (std::size_t i = 0; i < counts_.size(); ++i)
+      counts_[i] += other.counts_[i];
+    total_ += other.total_;
+    most_ = std::max(most_, other.most_);
   }
 
   std::uint64_t count() const noexcept { return total_; }

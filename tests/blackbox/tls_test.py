@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import ssl
 
 import support
@@ -54,6 +55,15 @@ class Policy(TlsTest):
         for suite in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"):
             self.assertIn(f"Cipher is {suite}", s_client(node, "-ciphersuites", suite))
         self.assertFalse(s_client(node, "-ciphersuites", "TLS_AES_128_CCM_SHA256").answered)
+
+    def test_open_connections_are_counted(self):
+        node = self.node()
+        for endpoint, asking in (("http", 1), ("https", 0), ("oap_tls", 0)):  # who asks is counted as http, too
+            labels = {"listener": endpoint}
+            with self.subTest(endpoint):
+                with socket.create_connection(node.address(endpoint)):
+                    wait_until(lambda: node.metric("transport_connections", labels) == asking + 1)
+                wait_until(lambda: node.metric("transport_connections", labels) == asking)
 
     def test_alpn(self):
         node = self.node()

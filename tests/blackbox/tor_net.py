@@ -246,6 +246,23 @@ class TorNet:
         finally:
             control.close()
 
+    def publish(self, ports, seconds=120):
+        """The address of a new onion service, port -> target, as soon as clients can find it.
+
+        It lives as long as the client's daemon."""
+        control = self.client.control()
+        try:
+            control.ask("SETEVENTS HS_DESC")
+            answer = control.ask("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach "
+                                 + " ".join(f"Port={port},{target}" for port, target in ports.items()))
+            service = answer[0].partition("=")[2]
+            control.wait_for(f"UPLOADED {service}", seconds)
+            return f"{service}.onion"
+        except TimeoutError as error:
+            raise TorFailed(f"the descriptor was not uploaded: {error}\n{self.client.log()}") from None
+        finally:
+            control.close()
+
     def kill_client(self):
         self.client.kill()
 

@@ -44,6 +44,19 @@ TEST(Latency, AgreesWithSortingToOneSixtyFourth) {
   }
 }
 
+TEST(Latency, AddsUp) {
+  latency all;
+  latency other;
+  all.add(3);
+  other.add(5);
+  other.add(700);
+  all.add(other);
+  EXPECT_EQ(all.count(), 3u);
+  EXPECT_EQ(all.quantile(0.3), 3u);
+  EXPECT_EQ(all.quantile(0.6), 5u);
+  EXPECT_EQ(all.max(), 700u);
+}
+
 TEST(Latency, WhatIsBeyondItsRangeIsKeptAsTheMost) {
   latency l;
   l.add(~0ull);

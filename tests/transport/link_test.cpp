@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <future>
 #include <random>
 #include <thread>
@@ -46,11 +47,12 @@ class Link : protected counts, public test::ShardFixture {
 protected:
   Link() : ShardFixture(1) {}
 
-  void start_tcp(link_probe::mode m, int buffer_bytes = 0) {
+  void start_tcp(link_probe::mode m, int buffer_bytes = 0,
+                 transport::first_word first = transport::first_word::anybody) {
     auto [ours, theirs] = test::tcp_pair(buffer_bytes);
     fd = std::move(theirs);
-    probe.emplace(*this, 0, m, [fd = ours.release()](core::shard& home, auto owner) {
-      return transport::make_tcp_link(home.io(), transport::unique_fd{fd}, "peer:1", owner);
+    probe.emplace(*this, 0, m, [fd = ours.release(), first](core::shard& home, auto owner) {
+      return transport::make_tcp_link(home.io(), transport::unique_fd{fd}, "peer:1", owner, first);
     });
   }
 
@@ -127,6 +129,37 @@ TEST_F(Link, ReadsNothingUnasked) {
   probe->act([](auto& link) { link.read(); });
   ASSERT_TRUE(probe->until([](auto& r) { return r.reads == 1; }));
   EXPECT_LE(probe->record().got.size(), core::limits::read_buffer_bytes);
+}
+
+TEST_F(Link, TheFirstWordIsThePeersWhereThatIsAsked) {
+  start_tcp(link_probe::mode::manual, 0, transport::first_word::peer);
+  const auto say = [this](std::string_view text) {
+    probe->act([text](auto& link) {
+      std::vector<core::bytes> slices{core::bytes::copy(text)};
+      link.write(slices);
+      EXPECT_TRUE(slices.empty());
+    });
+  };
+  say("hello ");
+  say("again ");
+  std::array<char, 64> room;
+  EXPECT_EQ(::recv(fd.get(), room.data(), room.size(), MSG_DONTWAIT), -1);
+  ASSERT_TRUE(test::send_all(fd.get(), "?"));
+  probe->act([](auto& link) { link.read(); });
+  ASSERT_TRUE(probe->until([](auto& r) { return r.got == "?"; }));
+  say("and on");
+  probe->act([](auto& link) { link.shutdown_write(); });
+  EXPECT_EQ(test::receive_all(fd.get()), "hello again and on");
+}
+
+TEST_F(Link, ALastWordDoesNotWaitForTheFirst) {
+  start_tcp(link_probe::mode::manual, 0, transport::first_word::peer);
+  probe->act([](auto& link) {
+    std::vector<core::bytes> slices{core::bytes::copy(std::string_view{"why not"})};
+    link.write(slices);
+    link.shutdown_write();
+  });
+  EXPECT_EQ(test::receive_all(fd.get()), "why not");
 }
 
 TEST_F(Link, HalfCloseLeavesTheOtherHalfOpen) {

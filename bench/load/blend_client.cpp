@@ -192,7 +192,7 @@ sdk::client_options options_of(const load::flags& f) {
   const std::chrono::milliseconds patience{f.number("timeout-ms", 100, 60'000)};
   o.connect_timeout = o.overall_timeout = o.idle_timeout = patience;
   if (f.text("wire") == "quic")
-    o.dial = cli::dial_quic;
+    o.dial = cli::quic_dialer();
   else if (f.text("wire") != "tls")
     f.refuse("--wire: tls or quic");
   return o;

@@ -208,7 +208,10 @@ struct storage_section {
   std::uint64_t quota = 0; ///< bytes of all objects; 0 = none but lmdb.map-max
   std::uint64_t verified_cache = 0;
   std::uint32_t rf = 1;
-  std::uint64_t repair_rate = 0; ///< bytes/s
+  std::uint64_t repair_rate = 0; ///< bytes/s; 0 = as fast as it goes
+  std::vector<host_port> peers;  ///< OAP addresses of the other nodes
+  std::vector<std::string> peer_pins; ///< one per peer: hex SHA-256 of its certificate
+  std::string peer_ca;           ///< PEM file, in place of pins
 };
 
 struct mailbox_section {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <set>
+#include <string>
 
 namespace ron::core::config {
 
@@ -158,6 +160,37 @@ void check_collisions(const node_config& c, checker& rules) {
     }
 }
 
+void check_replication(const node_config& c, checker& rules) {
+  const auto& s = c.storage;
+  rules.require(s.rf <= s.peers.size() + 1, {"storage.rf", "storage.peers"},
+                std::to_string(s.rf) + " contradicts storage.peers, which names "
+                  + std::to_string(s.peers.size()),
+                "at most one more than there are storage.peers");
+  if (s.peers.empty())
+    return;
+  std::set<std::string> distinct;
+  for (const auto& p : s.peers)
+    distinct.insert(p.to_string());
+  rules.require(distinct.size() == s.peers.size(), {"storage.peers"},
+                "names a node twice: its copies would count as two",
+                "each node once, and not this one");
+  constexpr std::uint64_t rate_min = 1u << 20; // slower, and pieces of 64 KiB look like a stall
+  rules.require(s.repair_rate == 0 || s.repair_rate >= rate_min, {"storage.repair-rate"},
+                std::to_string(s.repair_rate) + " bytes/s are too few to keep a connection busy",
+                "0, or at least 1MiB/s");
+  rules.require(s.peer_ca.empty() != s.peer_pins.empty(), {"storage.peer-ca", "storage.peer-pins"},
+                "peers are nothing without a way to know them",
+                "either storage.peer-ca or storage.peer-pins");
+  rules.require(s.peer_pins.empty() || s.peer_pins.size() == s.peers.size(),
+                {"storage.peer-pins", "storage.peers"},
+                std::to_string(s.peer_pins.size()) + " pins; contradicts storage.peers with "
+                  + std::to_string(s.peers.size()),
+                "a pin for each of storage.peers");
+  rules.require(!c.caps.root_keys.empty(), {"caps.root-keys", "storage.peers"},
+                "peers are nothing without a key that they know this node by",
+                "the same file on every node");
+}
+
 } // namespace
 
 void derive_defaults(node_config& c, const host_facts& host) {
@@ -195,6 +228,7 @@ void check_together(const node_config& c, const std::vector<std::string>& bad,
   check_pairs(c, rules);
   check_order(c, rules);
   check_collisions(c, rules);
+  check_replication(c, rules);
   if (c.views.size() > views_max) {
     problem p;
     p.place = "all sources";

@@ -181,8 +181,8 @@ constexpr key_info keys[] = {
   {.name = "caps.root-keys",
    .rule = {kind::path},
    .micro = "none",
-   .reloadable = true,
-   .help = "File with the root keys of capabilities; none makes one at start, in RAM.",
+   .help = "File with the root key of capabilities, 64 hex digits, readable by its owner only; "
+           "the same on all nodes that replicate to each other. none makes one at start, in RAM.",
    .example = "\"/etc/ron/root-keys\"",
    .bind = at<&nc::caps, &caps_section::root_keys>},
   {.name = "caps.operator-socket",

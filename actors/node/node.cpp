@@ -5,6 +5,7 @@
 #include "core/actor/shards.hpp"
 #include "core/actor/shutdown.hpp"
 #include "core/base64.hpp"
+#include "core/crypto/secure_wipe.hpp"
 #include "core/hash.hpp"
 #include "core/json.hpp"
 #include "core/log.hpp"
@@ -15,6 +16,7 @@
 #include "node/operator_socket.hpp"
 #include "node/reload.hpp"
 #include "node/roles.hpp"
+#include "node/root_key.hpp"
 #include "node/servers.hpp"
 #include "node/signals.hpp"
 #include "omnigate/gate.hpp"
@@ -31,6 +33,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::chrono::hours token_life{1};
+/// What a node asks its peers for.
+constexpr std::string_view peer_operations = "o.peer,o.keep,o.replica,o.release,o.get";
 /// Values of the label `type` of actors_alive; every actor of the program is one of these.
 const std::vector<std::string> actor_types{"core.semaphore", "core.supervisor",   "http.connection",
                                            "index",          "mailbox",           "node.monitor",
@@ -137,12 +141,22 @@ private:
 // -- start -----------------------------------------------------------------------
 
 started<void> running_node::start() {
+  if (const auto& file = config_->caps.root_keys; !file.empty()) {
+    auto key = read_root_key(file);
+    if (!key)
+      return std::unexpected{key.error()};
+    capability_->use_root_key(*key);
+    core::crypto::secure_wipe(*key);
+  }
   auto give_up = [this](const std::string& name, const caf::error& last) {
     core::log::error("node", "a role died too often; the node stops",
                      {{"role", name}, {"last", core::to_error(last).message}});
     failed_ = true;
   };
-  auto r = roles::start(*system_, config_, clock_, give_up);
+  auto peer_token = [this] {
+    return capability_->mint(clock_.wall_ms(), token_life, peer_operations);
+  };
+  auto r = roles::start(*system_, config_, clock_, peer_token, give_up);
   if (!r)
     return std::unexpected{r.error()};
   roles_ = std::move(*r);

@@ -67,10 +67,12 @@ roles::roles(core::node_config_ptr config, const core::clock& clock)
 
 started<std::unique_ptr<roles>> roles::start(caf::actor_system& system,
                                              core::node_config_ptr config, const core::clock& clock,
+                                             const std::function<std::string()>& peer_token,
                                              give_up failed) {
   std::unique_ptr<roles> r{new roles(std::move(config), clock)};
   if (auto ok = r->open_stores(core::shards::of(system).size()); !ok)
     return std::unexpected{ok.error()};
+  r->find_peers(peer_token);
   r->spawn(system, failed);
   return r;
 }
@@ -132,6 +134,22 @@ started<void> roles::open_stores(std::size_t shards) {
   return {};
 }
 
+void roles::find_peers(const std::function<std::string()>& token) {
+  const auto& c = config_->storage;
+  if (!objects_)
+    return;
+  if (c.peers.empty())
+    return objects_->set_replication({});
+  storage::replicator_options o;
+  o.copies = c.rf;
+  o.rate = c.repair_rate;
+  for (std::size_t i = 0; i < c.peers.size(); ++i)
+    o.peers.push_back({c.peers[i], c.peer_pins.empty() ? std::string{} : c.peer_pins[i],
+                       c.peer_ca, token, c.object_bytes_max});
+  movers_ = std::make_shared<core::helper_pool>("ron-move", o.peers.size(), o.peers.size());
+  copies_ = std::make_shared<storage::replicator>(objects_, std::move(o));
+}
+
 void roles::spawn(caf::actor_system& system, const give_up& failed) {
   const auto& permits = config_->omnigate.permits;
   if (names_) {
@@ -143,7 +161,7 @@ void roles::spawn(caf::actor_system& system, const give_up& failed) {
                    core::semaphore::start(system, "index", permits.index, failed));
   }
   if (objects_) {
-    storage::storage_parts parts{objects_, readers_, {}, {}};
+    storage::storage_parts parts{objects_, readers_, {}, {}, copies_, movers_};
     parts.scrub = std::make_shared<storage::scrubber>(clock_);
     parts.limits.object_bytes_max = config_->storage.object_bytes_max;
     auto make = [parts](const core::replica_place& at) {
@@ -244,6 +262,7 @@ void roles::show(core::metrics::registry& r) {
   std::vector<core::store::store_source> stores;
   if (objects_) {
     storage_metrics_.emplace(r, objects_);
+    replication_metrics_.emplace(r, copies_);
     if (!config_->storage.db.empty())
       stores.push_back({"objects", [db = objects_] {
                           const auto s = db->stats();
@@ -267,6 +286,8 @@ void roles::show(core::metrics::registry& r) {
 }
 
 void roles::stop(caf::actor_system&) {
+  if (copies_)
+    copies_->stop();
   auto end = [](auto& role) {
     if (!role)
       return;
@@ -286,13 +307,17 @@ bool roles::stopped() const {
 void roles::close() {
   if (readers_)
     readers_->stop();
+  if (movers_)
+    movers_->stop();
   if (mail_)
     mail_->close();
   mailbox_.reset();
   storage_.reset();
   index_.reset();
   lmdb_metrics_.reset();
+  replication_metrics_.reset();
   storage_metrics_.reset();
+  copies_.reset();
   mail_metrics_.reset();
   mail_.reset();
   objects_.reset();

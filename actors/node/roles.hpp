@@ -44,10 +44,13 @@ public:
   /// Called when a role died too often; any shard.
   using give_up = std::function<void(const std::string&, const caf::error&)>;
 
-  /// Opens the stores and starts what `config` asks for. Failures name the store or the key.
+  /// Opens the stores and starts what `config` asks for. `peer_token` makes a capability for the
+  /// peers of the storage role, on any thread. Failures name the store or the key.
   static started<std::unique_ptr<roles>> start(caf::actor_system& system,
                                                core::node_config_ptr config,
-                                               const core::clock& clock, give_up failed);
+                                               const core::clock& clock,
+                                               const std::function<std::string()>& peer_token,
+                                               give_up failed);
 
   /// What the configured roles serve on either wire.
   std::vector<transport::operation> operations() const;
@@ -75,6 +78,8 @@ public:
 private:
   roles(core::node_config_ptr config, const core::clock& clock);
   started<void> open_stores(std::size_t shards);
+  /// Sets up copies on other nodes, if there are to be any.
+  void find_peers(const std::function<std::string()>& token);
   void spawn(caf::actor_system& system, const give_up& failed);
   /// How storage learns that a name points at an object; empty without an index in this process.
   storage::name_check named() const;
@@ -87,7 +92,10 @@ private:
   std::optional<storage::storage_metrics> storage_metrics_;
   std::optional<mailbox::mailbox_metrics> mail_metrics_;
   std::optional<core::store::store_metrics> lmdb_metrics_;
+  std::optional<storage::replication_metrics> replication_metrics_;
   std::shared_ptr<core::helper_pool> readers_;
+  std::shared_ptr<storage::replicator> copies_;
+  std::shared_ptr<core::helper_pool> movers_; ///< one thread per peer
   std::shared_ptr<mailbox::mailbox_parts> mail_;
   std::optional<guarded_role<index::index_actor>> index_;
   std::optional<guarded_role<storage::storage_actor>> storage_;

@@ -4,6 +4,7 @@
 #include "core/crypto/secure_wipe.hpp"
 #include "core/ids.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -75,11 +76,18 @@ operator_capability::~operator_capability() {
   core::crypto::secure_wipe(root_key_);
 }
 
-std::string operator_capability::mint(std::int64_t wall_ms, std::chrono::seconds life) const {
+void operator_capability::use_root_key(std::span<const std::uint8_t, 32> key) noexcept {
+  std::ranges::copy(key, root_key_.begin());
+}
+
+std::string operator_capability::mint(std::int64_t wall_ms, std::chrono::seconds life,
+                                      std::string_view ops) const {
   auto token = macaroon::mint(root_key_, std::string{identifier});
   const auto end = wall_ms / 1'000 + life.count();
-  // One caveat on a fresh token: neither bound can be near.
+  // A caveat or two on a fresh token: neither bound can be near.
   (void)token.attenuate("exp = " + std::to_string(end));
+  if (!ops.empty())
+    (void)token.attenuate("ops = " + std::string{ops});
   return token.encode().value_or(std::string{});
 }
 

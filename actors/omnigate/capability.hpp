@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,7 @@ struct capability_use {
 
 /// The node's own root key and the tokens made from it: whoever holds a token minted here is the
 /// operator of the node, as far as its caveats go. The key is random, lives in RAM and ends with
-/// the process. Immutable after construction; any thread.
+/// the process, unless nodes of one operator share one. Any thread.
 ///
 /// Caveats understood: `exp = <unix seconds>` (exact), `nbf = <unix seconds>` (60 s leeway),
 /// `ops = <name>[,<name>...]`. Any other caveat fails closed.
@@ -32,8 +33,13 @@ public:
   operator_capability(const operator_capability&) = delete;
   operator_capability& operator=(const operator_capability&) = delete;
 
-  /// A token in binary form that ends `life` after `wall_ms`.
-  std::string mint(std::int64_t wall_ms, std::chrono::seconds life) const;
+  /// Takes the operator's key in place of a random one. Before anything else is called.
+  void use_root_key(std::span<const std::uint8_t, 32> key) noexcept;
+
+  /// A token in binary form that ends `life` after `wall_ms`; for the operations `ops` (names,
+  /// commas between) or, if empty, for all.
+  std::string mint(std::int64_t wall_ms, std::chrono::seconds life,
+                   std::string_view ops = {}) const;
 
   /// Checks a token in binary form. Errors: unauth (malformed, forged, expired, unknown caveat),
   /// forbidden (good, but not for this operation). The message never quotes the token.

@@ -5,6 +5,7 @@
 #include "core/limits.hpp"
 #include "storage/object.hpp"
 #include "storage/put_assembler.hpp"
+#include "storage/replication_work.hpp"
 #include "storage/scrub.hpp"
 #include "storage/stats.hpp"
 
@@ -37,6 +38,13 @@ public:
                       outcome<put_result> then) = 0;
 };
 
+/// Where the bytes of an upload come from.
+enum class origin : std::uint8_t {
+  put,     ///< a client: the object gets a holder, and copies elsewhere if it is replicated
+  replica, ///< another node copies its object here: the node is the holder, no further copies
+  repair,  ///< another node had them: they take the place of damaged bytes, no new holder
+};
+
 /// How busy a back end is.
 struct backend_load {
   std::uint64_t puts_open = 0;     ///< uploads that are not finished or gone
@@ -49,8 +57,10 @@ class backend {
 public:
   virtual ~backend() = default;
 
-  /// Begins an upload. Costs nothing until something is added.
-  virtual std::unique_ptr<upload> begin() = 0;
+  /// Begins an upload. Costs nothing until something is added. The commit of a `repair` fails with
+  /// not_found if the object is gone by then.
+  virtual std::unique_ptr<upload> begin(origin from) = 0;
+  std::unique_ptr<upload> begin() { return begin(origin::put); }
 
   /// Errors: not_found, busy, degraded.
   virtual core::result<object_info> head(const core::cid& c) = 0;
@@ -80,6 +90,33 @@ public:
   /// disk would deliver otherwise than the page cache are not noticed. A store in RAM has nothing
   /// to look at. Errors: busy, degraded.
   virtual core::result<scrub_step> scrub(const scrub_place& from, std::uint64_t bytes_max) = 0;
+
+  /// What is noted in the work list from now on, in the commit that it is part of. The list lies
+  /// where the objects lie and outlives what is noted. After a time without `copies` the next walk
+  /// begins anew.
+  virtual void set_replication(const replication_mode& m) = 0;
+  /// Copies and repairs after the cursor, at most `limit`, in the order of the ids. May wait for
+  /// the disk. Errors: busy, degraded.
+  virtual core::result<std::vector<work_item>> work(const std::optional<core::cid>& after,
+                                                    std::size_t limit) = 0;
+  /// The same of releases.
+  virtual core::result<std::vector<work_item>> releases(const std::optional<core::cid>& after,
+                                                        std::size_t limit) = 0;
+  /// Writes off what was done; what is not on the list is no error. Errors: busy, degraded.
+  virtual void settle(const settlement& s, outcome<void> then) = 0;
+  /// Puts the next objects of this node's own on the list: goes on with the walk that is under
+  /// way, or begins one for a new mark or when told to. Errors: busy, degraded, store_quota.
+  virtual void walk(const walk_order& order, outcome<walk_state> then) = 0;
+  /// The id of the store, made by the first call. Errors: busy, degraded.
+  virtual void identify(outcome<store_id> then) = 0;
+
+  /// Keeps an object for another node, if all of it is here: false if not. Errors: busy, degraded,
+  /// store_quota.
+  virtual void keep(const core::cid& c, const store_id& node, outcome<bool> then) = 0;
+  /// Ends that; without holds the object is gone, unless it is pinned or `needed` here: then all
+  /// stays as it is. What was not kept is no error. Errors: busy, degraded, bad_digest.
+  virtual void release(const core::cid& c, const store_id& node, bool needed,
+                       outcome<void> then) = 0;
 
   /// Takes up what was put off because the store was busy. To be called every few seconds.
   virtual void maintain() = 0;

@@ -22,6 +22,7 @@ struct counters {
   std::atomic<std::uint64_t> verified{0};
   std::atomic<std::uint64_t> corrupt{0};
   std::atomic<std::uint64_t> scrubbed{0};
+  std::atomic<std::uint64_t> releases_lost{0};
   std::atomic<bool> writable{true};
 
   static void bump(std::atomic<std::uint64_t>& x, std::uint64_t n = 1) noexcept {
@@ -49,6 +50,7 @@ struct counters {
     out.verified = get(verified);
     out.corrupt = get(corrupt);
     out.scrubbed = get(scrubbed);
+    out.releases_lost = get(releases_lost);
     out.writable = writable.load(std::memory_order_relaxed);
   }
 };

@@ -4,6 +4,8 @@
 #include "storage/lmdb_layout.hpp"
 #include "storage/lmdb_upload.hpp"
 #include "storage/read_plan.hpp"
+#include "storage/replication_lmdb.hpp"
+#include "storage/replication_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -58,7 +60,7 @@ public:
       cache_(options.verified_cache),
       outboards_(outboard_cache(options.verified_cache), layout::node_page_bytes),
       collector_(log_, next_number),
-      parts_{log_, collector_, room_, counters_, cache_, clock},
+      parts_{log_, collector_, room_, counters_, cache_, clock, notes_},
       log_(*env_, options.writer, injected) {
     counters_.objects = sums.objects;
     counters_.bytes = sums.bytes;
@@ -67,7 +69,10 @@ public:
 
   ~lmdb_backend() override { log_.stop(); }
 
-  std::unique_ptr<upload> begin() override { return std::make_unique<lmdb_upload>(parts_); }
+  using backend::begin;
+  std::unique_ptr<upload> begin(origin from) override {
+    return std::make_unique<lmdb_upload>(parts_, from);
+  }
 
   result<object_info> head(const core::cid& c) override {
     auto view = env_->read();
@@ -104,6 +109,34 @@ public:
 
   result<scrub_step> scrub(const scrub_place& from, std::uint64_t bytes_max) override;
 
+  void set_replication(const replication_mode& m) override {
+    notes_.set(m);
+    if (!m.copies)
+      copies_.forget_walk();
+  }
+  result<std::vector<work_item>> work(const std::optional<core::cid>& after,
+                                      std::size_t limit) override {
+    return copies_.work(after, limit);
+  }
+  result<std::vector<work_item>> releases(const std::optional<core::cid>& after,
+                                          std::size_t limit) override {
+    return copies_.releases(after, limit);
+  }
+  void settle(const settlement& s, outcome<void> then) override {
+    copies_.settle(s, std::move(then));
+  }
+  void walk(const walk_order& order, outcome<walk_state> then) override {
+    copies_.walk(order, std::move(then));
+  }
+  void identify(outcome<store_id> then) override { copies_.identify(std::move(then)); }
+  void keep(const core::cid& c, const store_id& node, outcome<bool> then) override {
+    copies_.keep(c, node, std::move(then));
+  }
+  void release(const core::cid& c, const store_id& node, bool needed,
+               outcome<void> then) override {
+    copies_.release(c, node, needed, std::move(then));
+  }
+
   void maintain() override {
     env_->clear_stale_readers();
     collector_.kick();
@@ -118,6 +151,10 @@ public:
     out.reserved = room_.taken() - std::min(room_.taken(), out.bytes);
     out.cache = cache_.stats();
     out.outboards = outboards_.stats();
+    if (auto view = env_->read()) {
+      out.work = view->entries(layout::work);
+      out.releases = view->entries(layout::releases);
+    }
     if (auto u = env_->usage())
       out.map = *u;
     out.writer = log_.stats();
@@ -161,8 +198,10 @@ private:
   counters counters_;
   verified_cache cache_;
   verified_cache outboards_; ///< pages; what hangs on them is verified each time
+  replication_switch notes_;
   collector collector_;
   lmdb_parts parts_;
+  lmdb_copies copies_{*env_, parts_};
   lmdb::writer log_; ///< last: its thread uses all of the above
 };
 
@@ -271,11 +310,15 @@ result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record&
     job.source = r.number;
     job.bytes = 128;
     job.frees = true;
-    job.apply = [c, number = r.number](lmdb::transaction& t) -> result<void> {
+    job.apply = [c, number = r.number, on = notes_.others.load()](lmdb::transaction& t)
+      -> result<void> {
       auto now = layout::load(t, c);
       if (!now || now->number != number || now->state != object_state::complete)
         return {};
       now->state = object_state::quarantined;
+      if (on)
+        if (auto ok = layout::note_repair(t, c); !ok)
+          return ok;
       return layout::save(t, c, *now);
     };
     job.then = [](const result<void>&) {
@@ -330,6 +373,7 @@ result<void> lmdb_backend::scrub_group(scrub_step& s) {
       counted(found.error());
       ++s.corrupt;
       s.damaged.push_back(c);
+      copies_.want_repair(c);
       if (s.finished = !at.next(); s.finished)
         return at.status();
       auto k = at.key();
@@ -350,6 +394,8 @@ result<void> lmdb_backend::scrub_group(scrub_step& s) {
     s.damaged.push_back(c);
     if (r.state == object_state::complete) // what is known to be bad is not counted every day
       static_cast<void>(quarantine(c, r, s.next.group));
+    else
+      copies_.want_repair(c);
   }
   ++s.next.group;
   return {};
@@ -358,42 +404,17 @@ result<void> lmdb_backend::scrub_group(scrub_step& s) {
 // -- changing ---------------------------------------------------------------------------------
 
 void lmdb_backend::del(const core::cid& c, const core::tenant& holder, outcome<void> then) {
-  auto freed = std::make_shared<std::uint64_t>(0);
+  auto end = std::make_shared<hold_end>();
   lmdb::write_job job;
   job.bytes = 256;
   job.frees = true;
-  job.apply = [c, holder, freed](lmdb::transaction& t) -> result<void> {
-    *freed = 0;
-    auto r = layout::load(t, c);
-    if (!r)
-      return std::unexpected{r.error()};
-    auto k = layout::holder_key(c, holder);
-    if (!holder.is_zero())
-      if (auto held = t.get(layout::holders, k); !held)
-        return held.error().code == ec::not_found ? fail(ec::not_found, "no such object")
-                                                  : std::unexpected{held.error()};
-    if (r->pins > 0)
-      return fail(ec::conflict, "the object is pinned");
-    if (!holder.is_zero() && r->holders > 1) {
-      --r->holders;
-      auto ok = t.del(layout::holders, k);
-      return ok ? layout::save(t, c, *r) : ok;
-    }
-    *freed = cost_of(r->size);
-    if (auto ok = layout::remove(t, c); !ok)
-      return ok;
-    if (auto ok = t.put(layout::loose, lmdb::key::of(r->number), lmdb::key::of(0u)); !ok)
-      return ok;
-    return layout::add_to_sums(t, ~std::uint64_t{0}, std::uint64_t{0} - *freed);
+  job.apply = [this, c, holder, end](lmdb::transaction& t) {
+    return copies_.end_hold(t, c, holder, *end);
   };
-  job.then = [this, freed, then = std::move(then)](result<void> r) mutable {
+  job.then = [this, end, then = std::move(then)](result<void> r) mutable {
     parts_.note(r);
-    if (r && *freed > 0) {
-      room_.give_back(*freed);
-      counters::drop(counters_.objects);
-      counters::drop(counters_.bytes, *freed);
-      collector_.kick();
-    }
+    if (r)
+      parts_.ended(*end);
     then(std::move(r));
   };
   log_.submit(std::move(job));

@@ -1,5 +1,7 @@
 #include "storage/lmdb_layout.hpp"
 
+#include "storage/backend.hpp"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -74,7 +76,8 @@ result<void> remove_holders(lmdb::transaction& t, const core::cid& c) {
 } // namespace
 
 std::vector<std::string> table_names() {
-  return {"objects", "holders", "chunks", "outboard", "loose", "totals", "pins"};
+  return {"objects", "holders", "chunks", "outboard", "loose", "totals", "pins", "work",
+          "releases"};
 }
 
 result<void> migrate(lmdb::transaction& t, std::uint32_t old_format) {
@@ -125,8 +128,9 @@ result<void> save(lmdb::transaction& t, const core::cid& c, const record& r) {
 result<void> remove(lmdb::transaction& t, const core::cid& c) {
   if (auto ok = t.del(objects, c.view()); !ok)
     return ok;
-  if (auto ok = forgive_missing(t.del(pins, c.view())); !ok)
-    return ok;
+  for (auto about : {pins, work})
+    if (auto ok = forgive_missing(t.del(about, c.view())); !ok)
+      return ok;
   return remove_holders(t, c);
 }
 
@@ -150,6 +154,35 @@ result<object_page> pinned(const lmdb::read_view& view, const std::optional<core
   if (auto ok = at.status(); !ok)
     return std::unexpected{ok.error()};
   return page;
+}
+
+result<std::uint64_t> remove_hold(lmdb::transaction& t, const core::cid& c,
+                                  const core::tenant& holder) {
+  auto r = load(t, c);
+  if (!r)
+    return std::unexpected{r.error()};
+  auto k = holder_key(c, holder);
+  if (!holder.is_zero())
+    if (auto held = t.get(holders, k); !held)
+      return held.error().code == ec::not_found ? fail(ec::not_found, "no such object")
+                                                : std::unexpected{held.error()};
+  if (r->pins > 0)
+    return fail(ec::conflict, "the object is pinned");
+  result<void> ok;
+  if (!holder.is_zero() && r->holders > 1) {
+    --r->holders;
+    ok = t.del(holders, k);
+    if (ok)
+      ok = save(t, c, *r);
+    return ok ? result<std::uint64_t>{0u} : std::unexpected{ok.error()};
+  }
+  const auto freed = cost_of(r->size);
+  ok = remove(t, c);
+  if (ok)
+    ok = t.put(loose, lmdb::key::of(r->number), lmdb::key::of(0u));
+  if (ok)
+    ok = add_to_sums(t, ~std::uint64_t{0}, std::uint64_t{0} - freed);
+  return ok ? result<std::uint64_t>{freed} : std::unexpected{ok.error()};
 }
 
 result<std::uint32_t> count_holders(lmdb::transaction& t, const core::cid& c) {

@@ -16,11 +16,16 @@
 /// |----------|-----------------------|----------------------------------------------------|
 /// | objects  | cid                   | record: which number, size, state, pins, holders   |
 /// | holders  | cid, tenant           | last PUT, Unix ms u64                              |
+/// | holders  | cid, id of a store    | the same, and u8 1: a copy for another node        |
 /// | chunks   | number u64, group u32 | bytes of the group                                 |
 /// | outboard | number u64, page u32  | up to 63 nodes of 64 bytes, in the outboard's order |
 /// | loose    | number u64            | nothing: these chunks belong to no record          |
 /// | totals   | "objects", "bytes"    | u64                                                |
+/// | totals   | "identity"            | id of the store, 16 bytes                          |
+/// | totals   | "walk"                | how far the walk of replication is                 |
 /// | pins     | cid                   | nothing: the object has at least one pin           |
+/// | work     | cid                   | duties u8: copy 1, repair 2; u64 per peer that has it |
+/// | releases | cid                   | u8 1; u64 for each peer that was told of the DELETE |
 ///
 /// A record ends with eight bytes of a hash of its id and itself, because nothing else vouches for
 /// a size or a pin. Format 1 had neither that nor the table of pins.
@@ -41,6 +46,8 @@ inline constexpr lmdb::table outboard{3};
 inline constexpr lmdb::table loose{4};
 inline constexpr lmdb::table totals{5};
 inline constexpr lmdb::table pins{6};
+inline constexpr lmdb::table work{7};
+inline constexpr lmdb::table releases{8};
 std::vector<std::string> table_names();
 
 /// With LMDB's header a page of nodes fills one page of the file.
@@ -72,12 +79,17 @@ core::result<record> load(const lmdb::read_view& view, const core::cid& c);
 core::result<record> load(lmdb::transaction& t, const core::cid& c);
 /// Keeps the table of pins in step.
 core::result<void> save(lmdb::transaction& t, const core::cid& c, const record& r);
-/// Removes record, holds and pins. Error: not_found.
+/// Removes record, holds, pins and what was to be done with it; a release stays. Error: not_found.
 core::result<void> remove(lmdb::transaction& t, const core::cid& c);
 
 /// Pinned objects after the cursor, at most `limit`.
 core::result<object_page> pinned(const lmdb::read_view& view,
                                  const std::optional<core::cid>& after, std::size_t limit);
+
+/// Takes a tenant's hold off an object, or all holds for the zero tenant. Returns the bytes that
+/// became free: 0 = others hold it. Errors: not_found, conflict (pinned), bad_digest.
+core::result<std::uint64_t> remove_hold(lmdb::transaction& t, const core::cid& c,
+                                        const core::tenant& holder);
 
 /// Tenants that hold an object, counted.
 core::result<std::uint32_t> count_holders(lmdb::transaction& t, const core::cid& c);

@@ -1,6 +1,7 @@
 #include "storage/lmdb_upload.hpp"
 
 #include "storage/lmdb_layout.hpp"
+#include "storage/replication_table.hpp"
 
 #include <mutex>
 #include <optional>
@@ -22,6 +23,17 @@ void lmdb_parts::note(const result<void>& written) const noexcept {
     count.writable.store(true, std::memory_order_relaxed);
   else if (code == ec::disk_full || code == ec::degraded)
     count.writable.store(false, std::memory_order_relaxed);
+}
+
+void lmdb_parts::ended(const hold_end& e) const {
+  if (e.lost)
+    counters::bump(count.releases_lost);
+  if (e.freed == 0)
+    return;
+  room.give_back(e.freed);
+  counters::drop(count.objects);
+  counters::drop(count.bytes, e.freed);
+  loose.kick();
 }
 
 /// The number of an upload and the room it has taken. The upload and all of its write jobs share
@@ -125,13 +137,28 @@ struct commit_work {
   std::uint64_t size = 0;
   core::tenant holder;
   std::int64_t now_ms = 0;
+  origin from = origin::put;
+  bool replicated = false;
 
   bool held = false;     ///< the tenant held it before
   bool kept = false;     ///< the record names our number now
   bool replaced = false; ///< ... and named a quarantined one before
 };
 
+/// An object that becomes one of this node's own has to be copied, though bytes of it may have been
+/// here for other nodes.
+result<void> note_if_new(transaction& t, const commit_work& w) {
+  if (!w.replicated)
+    return {};
+  auto own = layout::is_own(t, w.cid);
+  if (!own)
+    return std::unexpected{own.error()};
+  return *own ? result<void>{} : layout::note_copy(t, w.cid);
+}
+
 result<void> put_holder(transaction& t, commit_work& w, layout::record& r) {
+  if (auto ok = note_if_new(t, w); !ok)
+    return ok;
   auto k = layout::holder_key(w.cid, w.holder);
   auto before = t.get(layout::holders, k);
   if (!before && before.error().code != ec::not_found)
@@ -139,7 +166,8 @@ result<void> put_holder(transaction& t, commit_work& w, layout::record& r) {
   w.held = before.has_value();
   r.holders += w.held ? 0 : 1;
   r.last_put_ms = w.now_ms;
-  if (auto ok = t.put(layout::holders, k, key::of(static_cast<std::uint64_t>(w.now_ms))); !ok)
+  const auto value = layout::hold_value(w.now_ms, w.from == origin::replica);
+  if (auto ok = t.put(layout::holders, k, value); !ok)
     return ok;
   return layout::save(t, w.cid, r);
 }
@@ -160,8 +188,12 @@ result<void> put_record(transaction& t, commit_work& w) {
   const bool damaged = !old && old.error().code == ec::bad_digest;
   if (!old && !damaged && old.error().code != ec::not_found)
     return std::unexpected{old.error()};
-  if (old && old->state == object_state::complete)
-    return put_holder(t, w, *old);
+  if (w.from == origin::repair && !old && !damaged)
+    return fail(ec::not_found, "the object to be repaired is gone");
+  if (old && old->state == object_state::complete) {
+    w.held = true;
+    return w.from == origin::repair ? result<void>{} : put_holder(t, w, *old);
+  }
   w.kept = true;
   w.replaced = old || damaged;
   if (auto ok = put_piece(t, w.last); !ok)
@@ -182,13 +214,13 @@ result<void> put_record(transaction& t, commit_work& w) {
   r.number = w.last.number;
   r.size = w.size;
   r.state = object_state::complete;
-  return put_holder(t, w, r);
+  return w.from == origin::repair ? layout::save(t, w.cid, r) : put_holder(t, w, r);
 }
 
 } // namespace
 
-lmdb_upload::lmdb_upload(const lmdb_parts& parts)
-  : parts_(parts), claim_(std::make_shared<claim>(parts)) {
+lmdb_upload::lmdb_upload(const lmdb_parts& parts, origin from)
+  : parts_(parts), from_(from), claim_(std::make_shared<claim>(parts)) {
   // nop
 }
 
@@ -258,6 +290,8 @@ void lmdb_upload::commit(finished_upload last, const core::tenant& holder,
   w->size = last.size;
   w->holder = holder;
   w->now_ms = parts_.clock.wall_ms();
+  w->from = from_;
+  w->replicated = from_ == origin::put && parts_.notes.copies;
   write_job job;
   job.source = claim_->number;
   job.bytes = w->last.bytes() + 512;

@@ -3,6 +3,7 @@
 #include "core/actor/atoms.hpp"
 #include "core/clock.hpp"
 #include "storage/object.hpp"
+#include "storage/replication_stats.hpp"
 #include "storage/scrub.hpp"
 #include "storage/stats.hpp"
 
@@ -21,6 +22,7 @@ struct open_put {
   core::tenant tenant;               ///< who will hold the object; zero = the operator
   std::optional<core::cid> expected; ///< the upload fails with digest_mismatch if it is another
   core::instant deadline{};          ///< the upload is thrown away when it is not finished by then
+  bool replica = false;              ///< a copy for another node, `tenant` is its store
 };
 
 /// The name of an upload; never used again.
@@ -86,6 +88,28 @@ struct scrub_store {
   bool start = false;
 };
 
+/// Keeps an object for another node, if it is here.
+struct keep_copy {
+  core::cid cid;
+  store_id node;
+};
+
+/// Ends that. An object that a name points at stays.
+struct release_copy {
+  core::cid cid;
+  store_id node;
+  bool named = false;
+};
+
+/// Asks for the id of the store.
+struct identify_store {};
+struct store_identity {
+  store_id id;
+};
+
+/// Asks how replication is.
+struct ask_replication {};
+
 /// The storage role on one shard: content-addressed objects. Every byte it hands out was verified
 /// against its id. Errors of every handler: busy (mailbox, write queue or reader pool full: try
 /// again), degraded (the store is away).
@@ -111,6 +135,13 @@ using storage_actor = caf::typed_actor<
   caf::replies_to<list_pins>::with<object_page>,
   // Error: degraded (this store is not scrubbed).
   caf::replies_to<scrub_store>::with<scrub_status>,
+  // True if it is kept. Error: store_quota.
+  caf::replies_to<keep_copy>::with<bool>,
+  // Error: bad_digest (the record is damaged).
+  caf::replies_to<release_copy>::with<atom::ok>,
+  caf::replies_to<identify_store>::with<store_identity>,
+  // Error: degraded (there are no storage.peers).
+  caf::replies_to<ask_replication>::with<replication_stats>,
   // The whole store, all shards together.
   caf::replies_to<atom::status>::with<storage_stats>,
   // INTERNAL: looks for uploads that nobody writes to.
@@ -136,4 +167,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::scrub_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::object_info)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::object_page)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::chunk)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::keep_copy)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::release_copy)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::identify_store)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::store_identity)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::ask_replication)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::replication_stats)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::storage::storage_stats)

@@ -97,4 +97,89 @@ storage_metrics::storage_metrics(core::metrics::registry& r, std::shared_ptr<bac
 
 storage_metrics::~storage_metrics() = default;
 
+namespace {
+
+struct replication_family {
+  kind is;
+  const char* name;
+  const char* help;
+  double (*value)(const replication_stats&);
+};
+
+template <auto Field>
+double field(const replication_stats& s) {
+  return static_cast<double>(s.*Field);
+}
+
+constexpr replication_family replication_families[] = {
+  {kind::gauge, "rf_target", "Copies of an object that there should be (storage.rf)",
+   field<&replication_stats::copies>},
+  {kind::gauge, "rf_observed", "Copies of an object that there are, mean, by the work list",
+   [](const replication_stats& s) { return s.observed(); }},
+  {kind::gauge, "replication_pending", "Objects that wait for a copy or a repair",
+   field<&replication_stats::pending>},
+  {kind::gauge, "replication_unknown", "Objects that nobody has looked at since storage.rf rose",
+   field<&replication_stats::unknown>},
+  {kind::gauge, "replication_releases_pending", "Deleted objects that a peer has not heard of",
+   field<&replication_stats::releases>},
+  {kind::counter, "replication_releases_lost_total", "Deletions that peers will not hear of",
+   field<&replication_stats::releases_lost>},
+  {kind::gauge, "replication_peers", "Peers that copies may go to",
+   [](const replication_stats& s) { return static_cast<double>(s.peers.size()); }},
+  {kind::gauge, "replication_peers_up", "Peers that answered the last time",
+   [](const replication_stats& s) { return static_cast<double>(s.peers_up()); }},
+  {kind::gauge, "replication_rate_bytes", "Most bytes per second (storage.repair-rate); 0 = any",
+   field<&replication_stats::rate>},
+  {kind::counter, "replication_copies_total", "Copies that a peer has stored",
+   field<&replication_stats::sent>},
+  {kind::counter, "replication_repairs_total", "Objects repaired from a peer",
+   field<&replication_stats::repaired>},
+  {kind::counter, "replication_releases_total", "Deletions that a peer was told",
+   field<&replication_stats::released>},
+  {kind::counter, "replication_bytes_total", "Bytes of objects moved to and from peers",
+   field<&replication_stats::bytes>},
+};
+
+/// The values of the label `reason`.
+std::vector<std::string> failure_names() {
+  std::vector<std::string> out;
+  for (std::size_t i = 1; i <= transfer_failures; ++i)
+    out.emplace_back(to_string(static_cast<transfer_failure>(i)));
+  return out;
+}
+
+} // namespace
+
+/// As `storage_metrics::cache`, but no older than the scrape: people wait for the list to be empty.
+struct replication_metrics::cache {
+  std::shared_ptr<replicator> copies;
+  replication_stats last{};
+  steady::time_point taken{};
+
+  const replication_stats& get() {
+    if (auto now = steady::now();
+        copies && (taken == steady::time_point{} || now - taken > 20ms)) {
+      last = copies->stats();
+      taken = now;
+    }
+    return last;
+  }
+};
+
+replication_metrics::replication_metrics(core::metrics::registry& r,
+                                         std::shared_ptr<replicator> copies)
+  : cache_(std::make_shared<cache>(std::move(copies))) {
+  for (const auto& f : replication_families)
+    shown_.push_back(std::make_unique<core::metrics::callback>(
+      r, f.is, f.name, f.help,
+      [cached = cache_, value = f.value] { return value(cached->get()); }));
+  shown_.push_back(std::make_unique<core::metrics::callback>(
+    r, kind::counter, "replication_failures_total", "Transfers that failed and are tried again",
+    "reason", failure_names(), [cached = cache_](std::size_t i) {
+      return static_cast<double>(cached->get().failed[i + 1]);
+    }));
+}
+
+replication_metrics::~replication_metrics() = default;
+
 } // namespace ron::storage

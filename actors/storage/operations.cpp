@@ -3,6 +3,7 @@
 #include "core/actor/actor.hpp"
 #include "core/json.hpp"
 #include "core/object_reader.hpp"
+#include "storage/replication_routes.hpp"
 #include "transport/http/conditional.hpp"
 
 #include <caf/event_based_actor.hpp>
@@ -46,14 +47,17 @@ void send_abort(const role& storage, std::uint64_t id) {
 /// asked for when the store has taken the last.
 class upload : public std::enable_shared_from_this<upload> {
 public:
-  upload(role storage, exchange_ptr x) : storage_(std::move(storage)), x_(std::move(x)) {
+  /// `node`: the store of another node that the object is kept for.
+  upload(role storage, exchange_ptr x, std::optional<store_id> node = {})
+    : storage_(std::move(storage)), x_(std::move(x)), node_(node) {
     // nop
   }
 
   void start(const std::optional<core::cid>& expected) {
     open_put o;
-    o.tenant = x_->caller().tenant;
+    o.tenant = node_.value_or(x_->caller().tenant);
     o.expected = expected;
+    o.replica = node_.has_value();
     o.deadline = x_->self()->clock().now() + upload_life;
     storage_.call(x_->self(), x_->request().deadline, o)
       .then(
@@ -108,6 +112,7 @@ private:
 
   role storage_;
   exchange_ptr x_;
+  const std::optional<store_id> node_;
   std::uint64_t id_ = 0;
 };
 
@@ -117,6 +122,12 @@ void serve_put(const role& storage, const exchange_ptr& x) {
   if (auto ok = in.finish(); !ok)
     return x->fail(ok.error());
   std::make_shared<upload>(storage, x)->start(expected);
+}
+
+/// As `o.put`, but for another node that copies an object of its own here.
+void take_copy(const role& storage, const exchange_ptr& x, const store_id& node,
+               const core::cid& cid) {
+  std::make_shared<upload>(storage, x, node)->start(cid);
 }
 
 // -- get -------------------------------------------------------------------------
@@ -376,7 +387,8 @@ void serve_scrub(const role& storage, const exchange_ptr& x, std::optional<bool>
 std::vector<transport::operation> admin_operations(role storage) {
   using transport::access;
   constexpr auto label = transport::route::other;
-  return {{.method = "POST", .path = "/admin/scrub", .label = label, .needs = access::admin,
+  return {replication_admin_operation(storage),
+          {.method = "POST", .path = "/admin/scrub", .label = label, .needs = access::admin,
            .handle = [=](exchange_ptr x) { serve_scrub(storage, x, true); }},
           {.method = "GET", .path = "/admin/scrub", .label = label, .needs = access::admin,
            .handle = [=](exchange_ptr x) { serve_scrub(storage, x, false); }}};
@@ -415,6 +427,11 @@ std::vector<transport::operation> operations(role storage, name_check named) {
                   .handle = [=](exchange_ptr x) { serve_pins(storage, x); }});
   rows.push_back({.name = "o.scrub", .label = label, .needs = access::admin,
                   .handle = [=](exchange_ptr x) { serve_scrub(storage, x, std::nullopt); }});
+  auto copy = [=](const exchange_ptr& x, const store_id& node, const core::cid& cid) {
+    take_copy(storage, x, node, cid);
+  };
+  for (auto& row : replication_operations(storage, named, copy))
+    rows.push_back(std::move(row));
   return rows;
 }
 

@@ -23,7 +23,8 @@ std::vector<transport::operation> operations(core::downstream<storage_actor> sto
                                              name_check named);
 
 /// What the role adds to the admin listener: `POST /admin/scrub` begins a scrub of the store,
-/// `GET /admin/scrub` says how it is. Over OAP it is `o.scrub` with `start`.
+/// `GET /admin/scrub` says how it is (over OAP `o.scrub` with `start`), `GET /admin/replication`
+/// how replication is (`o.replication`).
 std::vector<transport::operation> admin_operations(core::downstream<storage_actor> storage);
 
 } // namespace ron::storage

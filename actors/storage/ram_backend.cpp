@@ -2,8 +2,10 @@
 #include "storage/budget.hpp"
 #include "storage/counters.hpp"
 #include "storage/read_plan.hpp"
+#include "storage/replication_ram.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -29,12 +31,20 @@ struct stored {
   std::uint32_t pins = 0;
   std::int64_t last_put_ms = 0;
   std::unordered_set<core::tenant> holders;
+  std::unordered_set<store_id> nodes; ///< other nodes whose copy this is
 
+  std::size_t holds() const noexcept { return holders.size() + nodes.size(); }
   object_info info(const core::cid& c) const {
-    return {c, size, object_state::complete, pins, static_cast<std::uint32_t>(holders.size()),
+    return {c, size, object_state::complete, pins, static_cast<std::uint32_t>(holds()),
             last_put_ms};
   }
 };
+
+store_id fresh_id() {
+  store_id id;
+  core::random_bytes(id.id);
+  return id;
+}
 
 /// What a further holder of an object counts against the quota.
 constexpr std::uint64_t holder_cost = 64;
@@ -43,7 +53,8 @@ class ram_backend final : public backend {
 public:
   ram_backend(std::uint64_t quota, const core::clock& clock) : clock_(clock), budget_(quota) {}
 
-  std::unique_ptr<upload> begin() override;
+  using backend::begin;
+  std::unique_ptr<upload> begin(origin from) override;
 
   result<object_info> head(const core::cid& c) override {
     auto& s = stripe_of(c);
@@ -91,6 +102,33 @@ public:
     return scrub_step{.finished = true}; // verified when it came, and no disk to doubt since
   }
 
+  void set_replication(const replication_mode& m) override {
+    note_copies_ = m.copies;
+    note_others_ = m.others;
+    releases_max_ = m.releases_max;
+  }
+  result<std::vector<work_item>> work(const std::optional<core::cid>& after,
+                                      std::size_t limit) override {
+    return work_.page(duty::copy, after, limit);
+  }
+  result<std::vector<work_item>> releases(const std::optional<core::cid>& after,
+                                          std::size_t limit) override {
+    return work_.page(duty::release, after, limit);
+  }
+  void settle(const settlement& s, outcome<void> then) override {
+    work_.settle(s);
+    then({});
+  }
+  /// Nothing was here before replication was on, and nothing is lost but with all the rest: only
+  /// an audit has something to do.
+  void walk(const walk_order& order, outcome<walk_state> then) override;
+  void identify(outcome<store_id> then) override { then(identity_); }
+  void keep(const core::cid& c, const store_id& node, outcome<bool> then) override;
+  void release(const core::cid& c, const store_id& node, bool needed,
+               outcome<void> then) override {
+    then(end_copy(c, node, needed));
+  }
+
   void maintain() override {
     // nop
   }
@@ -102,6 +140,8 @@ public:
     counters_.fill(out);
     out.quota = budget_.max();
     out.reserved = budget_.taken() - std::min(budget_.taken(), out.bytes);
+    out.work = work_.copies();
+    out.releases = work_.releases();
     return out;
   }
 
@@ -120,7 +160,11 @@ private:
 
   /// Keeps the object, or gives `cost` back if it is there already.
   result<put_result> keep(const finished_upload& last, groups_ptr groups,
-                          const core::tenant& holder, std::uint64_t cost);
+                          const core::tenant& holder, std::uint64_t cost, origin from);
+  /// Makes the object one of this node's own, or one that is kept for another; under its lock.
+  void note_own(const core::cid& c, bool own_before);
+  result<void> end_copy(const core::cid& c, const store_id& node, bool needed);
+  void drop(stripe& s, const core::cid& c, groups_ptr& freed);
   result<void> remove(const core::cid& c, const core::tenant& holder);
   result<object_info> add_pins(const core::cid& c, bool more);
 
@@ -130,11 +174,18 @@ private:
   std::array<stripe, stripes> stripes_;
   std::mutex pinned_mutex_; ///< taken inside of a stripe's
   std::set<core::cid> pinned_;
+  std::atomic<bool> note_copies_{false};
+  std::atomic<bool> note_others_{false};
+  std::atomic<std::uint64_t> releases_max_{0};
+  ram_work work_; ///< its lock is taken inside of a stripe's
+  std::mutex walk_mutex_;
+  walk_state walk_;
+  const store_id identity_ = fresh_id();
 };
 
 class ram_upload final : public upload {
 public:
-  explicit ram_upload(ram_backend& owner) : owner_(owner) {
+  ram_upload(ram_backend& owner, origin from) : owner_(owner), from_(from) {
     counters::bump(owner_.counters_.puts_open);
   }
   ~ram_upload() override {
@@ -158,7 +209,7 @@ public:
     groups_->push_back(last.last);
     groups_->shrink_to_fit();
     committed_ = true;
-    then(owner_.keep(last, std::move(groups_), holder, std::exchange(taken_, 0)));
+    then(owner_.keep(last, std::move(groups_), holder, std::exchange(taken_, 0), from_));
   }
 
 private:
@@ -174,22 +225,31 @@ private:
   }
 
   ram_backend& owner_;
+  const origin from_;
   std::shared_ptr<std::vector<core::bytes>> groups_ = std::make_shared<std::vector<core::bytes>>();
   std::uint64_t taken_ = 0;
   bool committed_ = false;
 };
 
-std::unique_ptr<upload> ram_backend::begin() {
-  return std::make_unique<ram_upload>(*this);
+std::unique_ptr<upload> ram_backend::begin(origin from) {
+  return std::make_unique<ram_upload>(*this, from);
 }
 
 result<put_result> ram_backend::keep(const finished_upload& last, groups_ptr groups,
-                                     const core::tenant& holder, std::uint64_t cost) {
+                                     const core::tenant& holder, std::uint64_t cost,
+                                     origin from) {
   auto& s = stripe_of(last.cid);
   std::lock_guard guard{s.mutex};
+  if (from == origin::repair) { // nothing here is ever damaged
+    budget_.give_back(cost);
+    if (auto i = s.objects.find(last.cid); i != s.objects.end())
+      return put_result{last.cid, last.size, true};
+    return fail(ec::not_found, "no such object");
+  }
   auto [i, fresh] = s.objects.try_emplace(last.cid);
   auto& o = i->second;
-  bool held = o.holders.contains(holder);
+  auto& holds = from == origin::replica ? o.nodes : o.holders;
+  const bool held = holds.contains(holder);
   if (fresh) {
     o.groups = std::move(groups);
     o.size = last.size;
@@ -203,11 +263,20 @@ result<put_result> ram_backend::keep(const finished_upload& last, groups_ptr gro
       counters::bump(counters_.bytes, holder_cost);
     }
   }
-  o.holders.insert(holder);
+  if (from == origin::put)
+    note_own(last.cid, !o.holders.empty());
+  holds.insert(holder);
   o.last_put_ms = clock_.wall_ms();
   counters::bump(counters_.puts);
   counters::bump(counters_.bytes_in, last.size);
   return put_result{last.cid, last.size, held};
+}
+
+/// An object that becomes one of this node's own has to be copied, though it may have been here
+/// for other nodes.
+void ram_backend::note_own(const core::cid& c, bool own_before) {
+  if (note_copies_ && !own_before)
+    work_.note_copy(c);
 }
 
 result<void> ram_backend::remove(const core::cid& c, const core::tenant& holder) {
@@ -220,19 +289,89 @@ result<void> ram_backend::remove(const core::cid& c, const core::tenant& holder)
   auto& o = i->second;
   if (o.pins > 0)
     return fail(ec::conflict, "the object is pinned");
-  if (!holder.is_zero() && o.holders.size() > 1) {
+  const bool last = holder.is_zero() || o.holders.size() == 1;
+  if (note_others_ && last && !o.holders.empty() && !work_.note_release(c, releases_max_))
+    counters::bump(counters_.releases_lost);
+  if (!holder.is_zero() && o.holds() > 1) {
     o.holders.erase(holder);
     budget_.give_back(holder_cost);
     counters::drop(counters_.bytes, holder_cost);
     return {};
   }
-  auto cost = cost_of(o.size) + (o.holders.size() - 1) * holder_cost;
+  drop(s, c, freed);
+  return {};
+}
+
+/// Takes an object out, under the lock of its stripe.
+void ram_backend::drop(stripe& s, const core::cid& c, groups_ptr& freed) {
+  auto i = s.objects.find(c);
+  auto& o = i->second;
+  const auto cost = cost_of(o.size) + (o.holds() - 1) * holder_cost;
   freed = std::move(o.groups);
   s.objects.erase(i);
+  work_.forget_copy(c);
   budget_.give_back(cost);
   counters::drop(counters_.objects);
   counters::drop(counters_.bytes, cost);
+}
+
+// -- copies -----------------------------------------------------------------------------------
+
+void ram_backend::keep(const core::cid& c, const store_id& node, outcome<bool> then) {
+  auto kept = [&]() -> result<bool> {
+    auto& s = stripe_of(c);
+    std::lock_guard guard{s.mutex};
+    auto i = s.objects.find(c);
+    if (i == s.objects.end())
+      return false;
+    if (i->second.nodes.contains(node))
+      return true;
+    if (!budget_.take(holder_cost))
+      return fail(ec::store_quota, "the store is full (storage.quota)");
+    counters::bump(counters_.bytes, holder_cost);
+    i->second.nodes.insert(node);
+    return true;
+  }();
+  then(std::move(kept));
+}
+
+result<void> ram_backend::end_copy(const core::cid& c, const store_id& node, bool needed) {
+  groups_ptr freed; // outside of the lock
+  auto& s = stripe_of(c);
+  std::lock_guard guard{s.mutex};
+  auto i = s.objects.find(c);
+  if (i == s.objects.end() || !i->second.nodes.contains(node))
+    return {};
+  auto& o = i->second;
+  if (o.holds() > 1) {
+    o.nodes.erase(node);
+    budget_.give_back(holder_cost);
+    counters::drop(counters_.bytes, holder_cost);
+  } else if (!needed && o.pins == 0) {
+    drop(s, c, freed);
+  }
   return {};
+}
+
+/// At one go: what is in RAM is soon looked through.
+void ram_backend::walk(const walk_order& order, outcome<walk_state> then) {
+  walk_state now;
+  {
+    std::lock_guard guard{walk_mutex_};
+    if (walk_.mark != order.mark)
+      walk_ = {.mark = order.mark};
+    else if (order.again)
+      walk_.audit = true;
+    now = walk_;
+  }
+  if (order.again)
+    for (auto& s : stripes_) {
+      std::lock_guard guard{s.mutex};
+      for (const auto& [c, o] : s.objects)
+        if (!o.holders.empty() && !work_.has_copy(c))
+          work_.note_copy(c);
+    }
+  then(now);
 }
 
 result<object_info> ram_backend::add_pins(const core::cid& c, bool more) {

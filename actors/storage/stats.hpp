@@ -37,6 +37,9 @@ struct storage_stats {
   std::uint64_t verified = 0;       ///< groups hashed to be served
   std::uint64_t corrupt = 0;        ///< groups that did not hash to their id
   std::uint64_t scrubbed = 0;       ///< groups looked at by scrubs
+  std::uint64_t work = 0;           ///< objects to be copied or repaired, see replication
+  std::uint64_t releases = 0;       ///< deleted objects that peers have to hear of
+  std::uint64_t releases_lost = 0;  ///< that they will not hear of, since start: the list was full
   bool writable = true;             ///< false after a write failed, until one succeeds
   cache_stats cache;
   cache_stats outboards; ///< pages of trees, LMDB only

@@ -88,7 +88,8 @@ caf::result<put_handle> open(storage_self self, const open_put& o) {
     return to_caf({ec::busy, "too many open uploads", 1'000});
   auto id = ++last_put_id;
   auto [i, fresh] = st.puts.try_emplace(id, st.parts.limits.object_bytes_max, o,
-                                        st.parts.db->begin());
+                                        st.parts.db->begin(o.replica ? origin::replica
+                                                                     : origin::put));
   i->second.last_used = self->clock().now();
   return put_handle{id};
 }
@@ -172,6 +173,27 @@ void scrub(storage_self self) {
     parts.scrub->lost(); // the next tick tries again
 }
 
+// -- replication ------------------------------------------------------------------------------
+
+/// Has helper threads move what is to be moved. The replica of the first shard does it for all.
+void replicate(storage_self self) {
+  auto& st = self->state;
+  if (!st.parts.copies || self->home().index() != 0)
+    return;
+  while (st.moving < st.parts.copies->width()) {
+    bool taken = st.parts.movers->run(
+      self->home(), [copies = st.parts.copies] { return copies->step(); },
+      self->bind([self](bool more) {
+        --self->state.moving;
+        if (more)
+          replicate(self);
+      }));
+    if (!taken)
+      return; // the next tick tries again
+    ++st.moving;
+  }
+}
+
 // -- time --------------------------------------------------------------------------------------
 
 /// Collects uploads whose callers have gone or are too slow.
@@ -191,6 +213,7 @@ void tick(storage_self self) {
   if (++st.ticks % ticks_per_maintenance == 0 && self->home().index() == 0)
     st.parts.db->maintain();
   scrub(self);
+  replicate(self);
   self->delayed_send(self, st.parts.limits.tick, atom::tick_v);
 }
 
@@ -258,6 +281,32 @@ storage_actor::behavior_type make_storage(storage_self self, storage_parts parts
       auto now = shared->ask();
       scrub(self);
       return now;
+    },
+    [self](const keep_copy& q) -> caf::result<bool> {
+      auto promise = self->make_response_promise<bool>();
+      self->state.parts.db->keep(q.cid, q.node, answer_later<bool>(self, promise));
+      return promise;
+    },
+    [self](const release_copy& q) -> caf::result<atom::ok> {
+      auto promise = self->make_response_promise<atom::ok>();
+      self->state.parts.db->release(q.cid, q.node, q.named, answer_later<void>(self, promise));
+      return promise;
+    },
+    [self](identify_store) -> caf::result<store_identity> {
+      auto promise = self->make_response_promise<store_identity>();
+      self->state.parts.db->identify(
+        at_home<store_id>(self, [promise](const result<store_id>& r) mutable {
+          if (r)
+            promise.deliver(store_identity{*r});
+          else
+            promise.deliver(to_caf(r.error()));
+        }));
+      return promise;
+    },
+    [self](ask_replication) -> caf::result<replication_stats> {
+      if (const auto* copies = self->state.parts.copies.get())
+        return copies->stats();
+      return to_caf({ec::degraded, "this node has no peers (storage.peers)"});
     },
     [self](atom::status) { return self->state.parts.db->stats(); },
     [self](atom::tick) { tick(self); },

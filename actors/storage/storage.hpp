@@ -6,6 +6,7 @@
 #include "storage/backend.hpp"
 #include "storage/messages.hpp"
 #include "storage/put_assembler.hpp"
+#include "storage/replicator.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -33,6 +34,8 @@ struct storage_parts {
   std::shared_ptr<core::helper_pool> readers; ///< for bytes that are not in memory
   storage_limits limits;
   std::shared_ptr<scrubber> scrub; ///< of the whole store; empty = never
+  std::shared_ptr<replicator> copies{}; ///< of the whole store; empty = none elsewhere
+  std::shared_ptr<core::helper_pool> movers{}; ///< threads for it
 };
 
 /// An upload between `open_put` and `put_commit`.
@@ -61,6 +64,7 @@ struct storage_state {
   storage_parts parts;
   std::unordered_map<std::uint64_t, open_upload> puts;
   std::uint64_t ticks = 0;
+  std::size_t moving = 0; ///< steps of the replicator under way
 };
 
 using storage_self = core::actor_self<storage_actor, storage_state>;

@@ -40,6 +40,7 @@ exit_code run_pin(const arguments& args, const target& t, format how);
 exit_code run_unpin(const arguments& args, const target& t, format how);
 exit_code run_pins(const arguments& args, const target& t, format how);
 exit_code run_scrub(const arguments& args, const target& t, format how);
+exit_code run_replication(const arguments& args, const target& t, format how);
 
 // -- mail.cpp --------------------------------------------------------------------
 exit_code run_send(const arguments& args, const target& t, format how);

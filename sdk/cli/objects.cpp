@@ -125,4 +125,30 @@ exit_code run_scrub(const arguments& args, const target& t, format how) {
   return s->at("corrupt").get<std::uint64_t>() == 0 ? exit_ok : exit_failed;
 }
 
+exit_code run_replication(const arguments&, const target& t, format how) {
+  auto client = connect(t);
+  if (!client)
+    return report("replication", client.error());
+  auto s = client->call("o.replication", json::object());
+  if (!s)
+    return report("replication", s.error());
+  if (how == format::json) {
+    print_json(*s);
+    return exit_ok;
+  }
+  auto number = [&](const char* key) { return core::dump_json(s->at(key)); };
+  std::printf("copies  %.3f of %s\n", s->at("rf_observed").get<double>(),
+              number("rf_target").c_str());
+  std::printf("waiting  %s objects to be copied or repaired, %s deletions to be told\n",
+              number("pending").c_str(), number("releases").c_str());
+  std::printf("since start  %s copies, %s repairs, %s\n", number("copies").c_str(),
+              number("repairs").c_str(), human_bytes(s->at("bytes").get<std::uint64_t>()).c_str());
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& p : s->at("peers"))
+    rows.push_back({p.at("address").get<std::string>(), p.at("up").get<bool>() ? "up" : "down",
+                    core::dump_json(p.at("failures")), p.at("why").get<std::string>()});
+  print_table({"PEER", "STATE", "FAILURES", "WHY"}, rows);
+  return exit_ok;
+}
+
 } // namespace ron::cli

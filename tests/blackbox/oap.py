@@ -130,6 +130,7 @@ def tls_context():
 def connect(node, timeout=10):
     """A TLS 1.3 socket to the node's OAP listener, pinned to its certificate."""
     plain = socket.create_connection(node.address("oap_tls"), timeout)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tls = tls_context().wrap_socket(plain)
     seen = hashlib.sha256(tls.getpeercert(binary_form=True)).hexdigest()
     assert seen == node.ready["cert_sha256"], seen

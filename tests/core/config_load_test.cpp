@@ -346,6 +346,23 @@ TEST(ConfigRules, ListenersDoNotCollide) {
             lines{});
 }
 
+TEST(ConfigRules, PeersAreKnownAndKnowUs) {
+  const std::string peers = "peers = [\"10.0.0.2:9443\", \"10.0.0.3:9443\"]\n";
+  const std::string known = "[caps]\nroot-keys = k\n[storage]\npeer-ca = ca\n";
+  EXPECT_EQ(errors_of(sources_of{known + peers + "rf = 3\n"}), lines{});
+  EXPECT_EQ(errors_of(sources_of{known + peers + "rf = 1\n"}), lines{});
+  EXPECT_EQ(errors_of(sources_of{known + peers + "repair-rate = 1MiB/s\n"}), lines{});
+  EXPECT_EQ(errors_of(sources_of{known + peers + "repair-rate = 0MiB/s\n"}), lines{});
+  const std::string pins = "[caps]\nroot-keys = k\n[storage]\npeer-pins = [\"a\"]\n";
+  for (const auto& text : {known + peers + "rf = 4\n", std::string{"[storage]\nrf = 2\n"},
+                           pins + peers, pins + peers + "peer-ca = ca\n",
+                           "[caps]\nroot-keys = k\n[storage]\n" + peers,
+                           "[storage]\npeer-ca = ca\n" + peers,
+                           known + "peers = [\"10.0.0.2:9443\", \"10.0.0.2:9443\"]\n",
+                           known + peers + "repair-rate = 512KiB/s\n"})
+    EXPECT_GE(errors_of(sources_of{text}).size(), 1u) << text;
+}
+
 TEST(ConfigRules, SayNothingAboutKeysThatAreBadAlready) {
   EXPECT_EQ(errors_of(sources_of{"[node]\namnesia = maybe\ndata-dir = /d\n"}).size(), 1u);
   EXPECT_EQ(errors_of(sources_of{"[http]\naddress = 0.0.0.0\n"}).size(), 1u);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace {
 
 using namespace ron::omnigate;
@@ -44,6 +46,23 @@ TEST(Capability, AnotherNodesTokenIsNothing) {
   EXPECT_EQ(check(node, other.mint(now, 1h)), ec::unauth);
   EXPECT_EQ(check(node, ""), ec::unauth);
   EXPECT_EQ(check(node, "no token"), ec::unauth);
+}
+
+TEST(Capability, NodesWithOneRootKeyTakeEachOthersTokens) {
+  operator_capability node;
+  operator_capability peer;
+  std::array<std::uint8_t, 32> key{};
+  key.fill(7);
+  node.use_root_key(key);
+  EXPECT_EQ(check(node, peer.mint(now, 1h)), ec::unauth);
+  peer.use_root_key(key);
+  const auto token = peer.mint(now, 1h, "o.replica,o.get");
+  EXPECT_EQ(check(node, token, now, "o.replica"), ec::none);
+  EXPECT_EQ(check(node, token, now, "o.put"), ec::forbidden);
+  EXPECT_EQ(check(node, token, now + 3'600'000, "o.replica"), ec::unauth);
+  key.fill(8);
+  peer.use_root_key(key);
+  EXPECT_EQ(check(node, peer.mint(now, 1h)), ec::unauth);
 }
 
 TEST(Capability, AnybodyCanNarrowItOffline) {

@@ -237,6 +237,152 @@ TYPED_TEST(Backend, AnAbortedUploadLeavesNothing) {
   EXPECT_EQ(s.pending_bytes, 0u);
 }
 
+std::set<core::cid> ids_of(const result<std::vector<work_item>>& page) {
+  std::set<core::cid> out;
+  for (const auto& item : *page)
+    out.insert(item.cid);
+  return out;
+}
+
+TYPED_TEST(Backend, NotesWhatHasToBeCopied) {
+  auto& db = *this->db;
+  ASSERT_TRUE(put(db, noise(10, 1)));
+  EXPECT_TRUE(db.work({}, 10)->empty()) << "not replicated";
+  db.set_replication({.copies = true, .others = true});
+  std::set<core::cid> wanted;
+  for (std::uint64_t n = 2; n < 7; ++n)
+    wanted.insert(put(db, noise(70'000, n))->cid);
+  ASSERT_TRUE(put(db, noise(70'000, 2), tenant_of(2))); // was there already
+  ASSERT_TRUE(put(db, noise(70'000, 9), tenant_of(9), 100'000, origin::replica));
+  std::set<core::cid> seen;
+  std::optional<core::cid> after;
+  for (;;) {
+    auto page = db.work(after, 2);
+    ASSERT_TRUE(page);
+    for (const auto& item : *page) {
+      EXPECT_EQ(item.what, duty::copy);
+      EXPECT_TRUE(seen.insert(item.cid).second);
+    }
+    if (page->size() < 2)
+      break;
+    after = page->back().cid;
+  }
+  EXPECT_EQ(seen, wanted) << "what was put once, and no replica";
+  EXPECT_EQ(db.stats().work, wanted.size());
+  const auto first = *wanted.begin();
+  auto settle = [&](const settlement& s) {
+    return wait_for<void>([&](auto then) { db.settle(s, std::move(then)); });
+  };
+  EXPECT_TRUE(settle({first, duty::repair})) << "another duty: nothing happens";
+  EXPECT_EQ(db.stats().work, wanted.size());
+  for (int i = 0; i < 2; ++i) // once is enough
+    EXPECT_TRUE(settle({first, duty::copy, 77}));
+  EXPECT_EQ(db.work({}, 1)->front(), (work_item{first, duty::copy, {77}}));
+  EXPECT_TRUE(settle({first, duty::copy}));
+  EXPECT_TRUE(settle({first, duty::copy}));
+  EXPECT_EQ(db.stats().work, wanted.size() - 1);
+  ASSERT_TRUE(put(db, noise(70'000, 9)));
+  EXPECT_EQ(db.stats().work, wanted.size()) << "another node's copy that is our own now";
+}
+
+TYPED_TEST(Backend, ADeleteIsToldToThePeersUntilItIsPutAgain) {
+  auto& db = *this->db;
+  db.set_replication({.copies = true, .others = true, .releases_max = 2});
+  const auto data = noise(70'000, 1);
+  const auto c = put(db, data)->cid;
+  ASSERT_TRUE(put(db, data, tenant_of(2)));
+  ASSERT_TRUE(del(db, c, tenant_of(2)));
+  EXPECT_TRUE(db.releases({}, 10)->empty()) << "another tenant holds it";
+  EXPECT_EQ(db.stats().work, 1u);
+  ASSERT_TRUE(del(db, c));
+  EXPECT_EQ(ids_of(db.releases({}, 10)), std::set{c});
+  EXPECT_EQ(db.stats().work, 0u) << "what is gone needs no copy";
+  EXPECT_EQ(db.stats().releases, 1u);
+  ASSERT_TRUE(put(db, data));
+  EXPECT_TRUE(db.releases({}, 10)->empty());
+  EXPECT_EQ(ids_of(db.work({}, 10)), std::set{c});
+  // What was another node's all along is nothing that peers keep for us.
+  const auto theirs = put(db, noise(10, 2), tenant_of(9), 100'000, origin::replica)->cid;
+  ASSERT_TRUE(del(db, theirs, core::tenant{}));
+  EXPECT_TRUE(db.releases({}, 10)->empty());
+  // The list has a bound; deletes work beyond it.
+  ASSERT_TRUE(del(db, c));
+  for (std::uint64_t n = 3; n < 6; ++n)
+    ASSERT_TRUE(del(db, put(db, noise(10, n))->cid));
+  EXPECT_EQ(db.stats().releases, 2u);
+  EXPECT_EQ(db.stats().releases_lost, 2u);
+  auto settle = [&](const settlement& s) {
+    return wait_for<void>([&](auto then) { db.settle(s, std::move(then)); });
+  };
+  ASSERT_TRUE(settle({c, duty::release, 5}));
+  ASSERT_TRUE(settle({c, duty::release}));
+  EXPECT_EQ(db.stats().releases, 1u);
+}
+
+TYPED_TEST(Backend, KeepsForOtherNodesUntilTheyLetGo) {
+  auto& db = *this->db;
+  db.set_replication({.copies = true, .others = true});
+  const auto a = tenant_of(101);
+  const auto b = tenant_of(102);
+  const auto data = noise(70'000, 1);
+  const auto c = b3::cid_of(data);
+  auto keep = [&](const store_id& node) {
+    return wait_for<bool>([&](auto then) { db.keep(c, node, std::move(then)); });
+  };
+  auto release = [&](const store_id& node, bool needed = false) {
+    return wait_for<void>([&](auto then) { db.release(c, node, needed, std::move(then)); });
+  };
+  EXPECT_FALSE(*keep(a)) << "not here";
+  EXPECT_TRUE(release(a)) << "nor is that an error";
+  ASSERT_TRUE(put(db, data, a, 100'000, origin::replica));
+  EXPECT_TRUE(*keep(a));
+  EXPECT_TRUE(*keep(b));
+  EXPECT_EQ(db.head(c)->holders, 2u);
+  EXPECT_EQ(db.stats().work, 0u);
+  ASSERT_TRUE(release(a));
+  ASSERT_TRUE(release(a)) << "twice";
+  EXPECT_TRUE(db.head(c)) << "b needs it";
+  ASSERT_TRUE(release(b, true));
+  EXPECT_TRUE(db.head(c)) << "a name here needs it";
+  ASSERT_TRUE(put(db, data)); // a tenant of ours
+  ASSERT_TRUE(release(b));
+  EXPECT_EQ(db.head(c)->holders, 1u);
+  EXPECT_TRUE(release(tenant_of(1))) << "a tenant is no node";
+  EXPECT_TRUE(db.head(c));
+  EXPECT_TRUE(*keep(b));
+  ASSERT_TRUE(del(db, c));
+  EXPECT_TRUE(db.head(c)) << "our own hold has ended, b's has not";
+  EXPECT_EQ(ids_of(db.releases({}, 10)), std::set{c});
+  EXPECT_EQ(db.stats().work, 0u);
+  ASSERT_TRUE(release(b));
+  EXPECT_FALSE(db.head(c));
+  EXPECT_EQ(db.stats().objects, 0u);
+}
+
+TYPED_TEST(Backend, HasAnIdOfItsOwn) {
+  auto ask = [&] {
+    return *wait_for<store_id>([&](auto then) { this->db->identify(std::move(then)); });
+  };
+  const auto id = ask();
+  EXPECT_FALSE(id.is_zero());
+  EXPECT_EQ(ask(), id);
+}
+
+TYPED_TEST(Backend, ARepairOfWhatIsNotThereOrWholeChangesNothing) {
+  auto& db = *this->db;
+  const auto data = noise(200'000, 1);
+  auto r = put(db, data, {}, 100'000, origin::repair);
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, ec::not_found);
+  EXPECT_EQ(db.stats().objects, 0u);
+  ASSERT_TRUE(put(db, data));
+  const auto before = db.stats().bytes;
+  ASSERT_TRUE(put(db, data, {}, 100'000, origin::repair));
+  EXPECT_EQ(db.head(b3::cid_of(data))->holders, 1u);
+  EXPECT_EQ(db.stats().bytes, before);
+  EXPECT_TRUE(eventually([&] { return db.stats().reserved == 0; }));
+}
+
 TYPED_TEST(Backend, ServesManyThreads) {
   auto& db = *this->db;
   std::vector<byte_vector> data;

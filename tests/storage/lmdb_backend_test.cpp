@@ -181,6 +181,46 @@ TEST_F(LmdbBackend, AQuarantinedObjectIsReplacedByTheNextPut) {
   EXPECT_TRUE(collected(8 * b3::group_bytes)) << "only the new chunks are left";
 }
 
+TEST_F(LmdbBackend, DamageIsOnTheWorkListAndARepairTakesItsPlace) {
+  db->set_replication({.copies = true, .others = true});
+  const auto data = noise(5 * b3::group_bytes, 1);
+  const auto c = put(*db, data)->cid;
+  close();
+  open(); // the list is durable
+  EXPECT_EQ(*db->work({}, 10), (std::vector{work_item{c, duty::copy}}));
+  close();
+  tamper([&](store::transaction& t) {
+    return flip(t, layout::chunks, layout::chunk_key(layout::load(t, c)->number, 3), 5);
+  });
+  open();
+  db->set_replication({.copies = true, .others = true});
+  EXPECT_FALSE(get(*db, c, 0, data.size()));
+  const std::vector damage{work_item{c, duty::repair}};
+  auto damage_noted = [&] { return *db->work({}, 10) == damage; };
+  ASSERT_TRUE(eventually(damage_noted));
+  ASSERT_TRUE(put(*db, data, {}, 100'000, origin::repair));
+  EXPECT_EQ(db->head(c)->state, object_state::complete);
+  EXPECT_EQ(db->head(c)->holders, 1u) << "a repair holds nothing";
+  EXPECT_TRUE(*get(*db, c, 0, data.size()) == data);
+  EXPECT_TRUE(collected(8 * b3::group_bytes)) << "only the new chunks are left";
+  auto settle = [&](duty what) {
+    return wait_for<void>([&](auto then) { db->settle({c, what, {}}, std::move(then)); });
+  };
+  ASSERT_TRUE(settle(duty::repair));
+  EXPECT_EQ(*db->work({}, 10), (std::vector{work_item{c, duty::copy}})) << "still to be copied";
+  ASSERT_TRUE(settle(duty::copy));
+  EXPECT_TRUE(db->work({}, 10)->empty());
+  // A damaged record, found by a scrub.
+  close();
+  tamper([&](store::transaction& t) { return flip(t, layout::objects, c.view(), 5); });
+  open();
+  db->set_replication({.copies = true, .others = true});
+  ASSERT_TRUE(db->scrub({}, 1u << 30));
+  ASSERT_TRUE(eventually(damage_noted));
+  ASSERT_TRUE(put(*db, data, {}, 100'000, origin::repair));
+  EXPECT_TRUE(*get(*db, c, 0, data.size()) == data);
+}
+
 TEST_F(LmdbBackend, EveryByteOfARecordIsGuarded) {
   auto data = noise(2 * b3::group_bytes, 1);
   auto c = put(*db, data)->cid;
@@ -239,8 +279,8 @@ TEST_F(LmdbBackend, BringsAFileOfFormat1UpToDate) {
     }
     if (auto ok = t.del(layout::pins, all[3].view()); !ok)
       return ok;
-    return t.put(store::table{7}, store::key{}.add(std::string_view{"format"}),
-                 store::key::of(std::uint32_t{1}));
+    const auto meta = static_cast<store::table>(layout::table_names().size()); // after them
+    return t.put(meta, store::key{}.add(std::string_view{"format"}), store::key::of(1u));
   });
   open();
   for (const auto& c : all)

@@ -34,4 +34,31 @@ TEST(StorageMetrics, ShowsTheBackEndAndItsEnvironment) {
   EXPECT_THAT(text, HasSubstr("lmdb_jobs_failed_total{store=\"objects\"} 0\n"));
 }
 
+TEST(ReplicationMetrics, AreThereWithoutPeersAndHaveAClosedSetOfReasons) {
+  core::metrics::registry registry;
+  replication_metrics shown{registry, nullptr};
+  auto text = registry.expose();
+  EXPECT_THAT(text, HasSubstr("rf_target 1\n"));
+  EXPECT_THAT(text, HasSubstr("rf_observed 1\n"));
+  EXPECT_THAT(text, HasSubstr("replication_peers 0\n"));
+  for (std::size_t i = 1; i <= transfer_failures; ++i) {
+    const auto reason = std::string{to_string(static_cast<transfer_failure>(i))};
+    EXPECT_THAT(text, HasSubstr("replication_failures_total{reason=\"" + reason + "\"} 0\n"));
+  }
+}
+
+TEST(ReplicationStats, NeverSayMoreThanThereIs) {
+  replication_stats s;
+  s.copies = 3;
+  s.pending = 2;
+  s.objects = 10;
+  EXPECT_DOUBLE_EQ(s.observed(), 2.6);
+  s.unknown = 3;
+  EXPECT_DOUBLE_EQ(s.observed(), 2.0);
+  s.pending = 1'000;
+  EXPECT_DOUBLE_EQ(s.observed(), 1.0);
+  s.objects = 0;
+  EXPECT_DOUBLE_EQ(s.observed(), 3.0);
+}
+
 } // namespace

@@ -41,8 +41,8 @@ struct slow_backend final : backend {
     return now.size();
   }
 
-  std::unique_ptr<upload> begin() override {
-    return std::make_unique<slow_upload>(*this, kept->begin());
+  std::unique_ptr<upload> begin(origin from) override {
+    return std::make_unique<slow_upload>(*this, kept->begin(from));
   }
   result<object_info> head(const core::cid& c) override { return kept->head(c); }
   std::optional<result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
@@ -70,6 +70,29 @@ struct slow_backend final : backend {
   }
   result<scrub_step> scrub(const scrub_place& from, std::uint64_t n) override {
     return kept->scrub(from, n);
+  }
+  void set_replication(const replication_mode& m) override { kept->set_replication(m); }
+  result<std::vector<work_item>> work(const std::optional<core::cid>& after,
+                                      std::size_t n) override {
+    return kept->work(after, n);
+  }
+  result<std::vector<work_item>> releases(const std::optional<core::cid>& after,
+                                          std::size_t n) override {
+    return kept->releases(after, n);
+  }
+  void settle(const settlement& s, outcome<void> then) override {
+    kept->settle(s, std::move(then));
+  }
+  void walk(const walk_order& o, outcome<walk_state> then) override {
+    kept->walk(o, std::move(then));
+  }
+  void identify(outcome<store_id> then) override { kept->identify(std::move(then)); }
+  void keep(const core::cid& c, const store_id& node, outcome<bool> then) override {
+    kept->keep(c, node, std::move(then));
+  }
+  void release(const core::cid& c, const store_id& node, bool needed,
+               outcome<void> then) override {
+    kept->release(c, node, needed, std::move(then));
   }
   void maintain() override { ++maintained; }
   backend_load load() const noexcept override {

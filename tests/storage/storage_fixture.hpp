@@ -58,9 +58,9 @@ result<T> wait_for(F call) {
 
 /// Uploads `data` in pieces of `piece` bytes; stops at the first error.
 inline result<put_result> put(backend& db, byte_view data, core::tenant holder = tenant_of(1),
-                              std::size_t piece = 100'000) {
+                              std::size_t piece = 100'000, origin from = origin::put) {
   put_assembler a{1ull << 40};
-  auto to = db.begin();
+  auto to = db.begin(from);
   for (std::size_t at = 0; at < data.size(); at += piece) {
     if (auto ok = a.add(data.subspan(at, std::min(piece, data.size() - at))); !ok)
       return std::unexpected{ok.error()};

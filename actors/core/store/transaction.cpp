@@ -9,6 +9,12 @@ namespace ron::core::store {
 
 namespace {
 
+std::uint64_t entries_of(MDB_txn* txn, unsigned dbi) noexcept {
+  MDB_stat stat{};
+  ::mdb_stat(txn, dbi, &stat);
+  return stat.ms_entries;
+}
+
 MDB_val to_val(byte_view v) noexcept {
   return {v.size(), const_cast<std::uint8_t*>(v.data())};
 }
@@ -90,7 +96,15 @@ cursor read_view::scan(table t) const noexcept {
   return cursor{txn_, owner_->dbis()[static_cast<std::size_t>(t)]};
 }
 
+std::uint64_t read_view::entries(table t) const noexcept {
+  return entries_of(txn_, owner_->dbis()[static_cast<std::size_t>(t)]);
+}
+
 // -- transaction ------------------------------------------------------------------------------
+
+std::uint64_t transaction::entries(table t) const noexcept {
+  return entries_of(txn_, dbis_[static_cast<std::size_t>(t)]);
+}
 
 result<byte_view> transaction::get(table t, byte_view k) const {
   return get_from(txn_, dbis_[static_cast<std::size_t>(t)], k);

@@ -69,6 +69,8 @@ public:
   /// The value under `k`. Error: not_found (without text).
   result<byte_view> get(table t, byte_view k) const;
   cursor scan(table t) const noexcept;
+  /// Entries of a table; no walk.
+  std::uint64_t entries(table t) const noexcept;
 
 private:
   friend class environment;
@@ -89,6 +91,8 @@ public:
   /// The value under `k`, valid until the next write. Error: not_found (without text).
   result<byte_view> get(table t, byte_view k) const;
   cursor scan(table t) const noexcept;
+  /// Entries of a table; no walk.
+  std::uint64_t entries(table t) const noexcept;
 
   /// Creates or replaces. Errors: store_quota (map full), internal (key or value of a bad size).
   result<void> put(table t, byte_view k, byte_view v);

@@ -336,6 +336,16 @@ struct client::impl {
   std::unique_ptr<connection> link;
 
   result<reply> run(const request& r) { return conversation{*link, r}.run(options.token); }
+
+  result<object_info> upload(const char* operation, json args, const byte_source& source) {
+    auto r = run({operation, std::move(args), &source, nullptr, {}, options.idle_timeout});
+    if (!r)
+      return std::unexpected{r.error()};
+    auto info = object_of(r->map);
+    if (info)
+      info->existed = r->status == 200;
+    return info;
+  }
 };
 
 client::client(std::unique_ptr<impl> p) noexcept : impl_(std::move(p)) {
@@ -373,14 +383,12 @@ result<object_info> client::put(const byte_source& source,
   json args = json::object();
   if (expected)
     args["cid"] = expected->to_text();
-  auto r =
-    impl_->run({"o.put", std::move(args), &source, nullptr, {}, impl_->options.idle_timeout});
-  if (!r)
-    return std::unexpected{r.error()};
-  auto info = object_of(r->map);
-  if (info)
-    info->existed = r->status == 200;
-  return info;
+  return impl_->upload("o.put", std::move(args), source);
+}
+
+result<object_info> client::put_replica(const byte_source& source, const core::cid& cid,
+                                        const std::string& store) {
+  return impl_->upload("o.replica", {{"cid", cid.to_text()}, {"store", store}}, source);
 }
 
 result<object_info> client::get(const core::cid& cid, const std::optional<byte_range>& range,

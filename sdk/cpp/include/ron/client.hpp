@@ -91,6 +91,11 @@ public:
   core::result<object_info> put(const byte_source& source,
                                 const std::optional<core::cid>& expected = std::nullopt);
 
+  /// Uploads a copy of an object that the node is to keep for another one, whose store has the id
+  /// `store` (32 hex digits): the node copies it no further.
+  core::result<object_info> put_replica(const byte_source& source, const core::cid& cid,
+                                        const std::string& store);
+
   /// Downloads an object or a range of it. A whole object is hashed here and must be `cid`; the
   /// bytes of a range were verified by the node.
   core::result<object_info> get(const core::cid& cid, const std::optional<byte_range>& range,

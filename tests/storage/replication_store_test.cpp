@@ -1,0 +1,103 @@
+#include "storage/replication_table.hpp"
+#include "storage_fixture.hpp"
+
+#include <set>
+
+namespace {
+
+using namespace ron::test;
+
+/// The walk over the objects of a store on disk, which goes on after a restart.
+struct ReplicationWalk : ::testing::Test {
+  temporary_folder folder;
+  core::manual_clock clock;
+  std::unique_ptr<backend> db = open_lmdb(lmdb_options(folder), clock);
+
+  void reopen() {
+    db.reset();
+    db = open_lmdb(lmdb_options(folder), clock);
+    db->set_replication({.copies = true, .others = true});
+  }
+  walk_state step(const walk_order& o) {
+    auto s = wait_for<walk_state>([&](auto then) { db->walk(o, std::move(then)); });
+    EXPECT_TRUE(s) << s.error().message;
+    return s.value_or(walk_state{});
+  }
+  std::set<core::cid> listed() {
+    std::set<core::cid> out;
+    const auto page = db->work({}, 100);
+    for (const auto& w : *page)
+      out.insert(w.cid);
+    return out;
+  }
+};
+
+TEST_F(ReplicationWalk, PutsOnTheListWhatIsOurOwn) {
+  std::set<core::cid> own;
+  for (std::uint64_t n = 0; n < 10; ++n)
+    own.insert(put(*db, noise(10, n))->cid);
+  ASSERT_TRUE(put(*db, noise(10, 99), tenant_of(77), 100'000, origin::replica));
+  reopen(); // with storage.rf raised
+  auto s = step({.mark = 5, .limit = 4});
+  EXPECT_TRUE(s.running);
+  EXPECT_FALSE(s.audit);
+  EXPECT_EQ(s.walked, 4u);
+  EXPECT_LE(db->stats().work, 4u);
+  const auto before = s;
+  reopen();
+  s = step({.mark = 5, .limit = 4});
+  EXPECT_EQ(s.walked, 8u) << "went on where it was";
+  EXPECT_GT(s.place, before.place);
+  s = step({.mark = 5, .limit = 4});
+  EXPECT_FALSE(s.running);
+  EXPECT_EQ(s.walked, 11u);
+  EXPECT_EQ(listed(), own);
+  // Over, also after a restart, until it is asked for again or the configuration is another.
+  for (const auto& c : own) {
+    auto settle = [&](auto then) { db->settle({c, duty::copy, {}}, std::move(then)); };
+    ASSERT_TRUE(wait_for<void>(settle));
+  }
+  reopen();
+  EXPECT_EQ(step({.mark = 5, .limit = 4}), s);
+  EXPECT_TRUE(listed().empty());
+  s = step({.mark = 5, .again = true, .limit = 100});
+  EXPECT_TRUE(s.audit);
+  EXPECT_FALSE(s.running);
+  EXPECT_EQ(listed(), own);
+  s = step({.mark = 6, .limit = 4});
+  EXPECT_TRUE(s.running);
+  EXPECT_FALSE(s.audit);
+}
+
+TEST_F(ReplicationWalk, BeginsAnewAfterATimeWithoutCopies) {
+  reopen();
+  const walk_order order{.mark = 5};
+  EXPECT_FALSE(step(order).running);
+  db->set_replication({});
+  const auto c = put(*db, noise(10, 1))->cid;
+  reopen();
+  EXPECT_TRUE(listed().empty());
+  EXPECT_EQ(step(order).walked, 1u);
+  EXPECT_EQ(listed(), std::set{c});
+}
+
+TEST_F(ReplicationWalk, TheIdOfTheStoreOutlivesTheProcess) {
+  auto id = [&] {
+    return *wait_for<store_id>([&](auto then) { db->identify(std::move(then)); });
+  };
+  const auto before = id();
+  reopen();
+  EXPECT_EQ(id(), before);
+}
+
+TEST_F(ReplicationWalk, ADeleteOutlivesTheProcess) {
+  reopen();
+  const auto c = put(*db, noise(10, 1))->cid;
+  ASSERT_TRUE(del(*db, c));
+  ASSERT_TRUE(wait_for<void>(
+    [&](auto then) { db->settle({c, duty::release, 3}, std::move(then)); }));
+  reopen();
+  EXPECT_EQ(*db->releases({}, 10), (std::vector{work_item{c, duty::release, {3}}}));
+}
+
+} // namespace

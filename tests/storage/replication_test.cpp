@@ -1,0 +1,318 @@
+#include "storage/pacer.hpp"
+#include "storage/replication.hpp"
+#include "storage/replication_walk.hpp"
+#include "storage_fixture.hpp"
+
+#include <map>
+#include <set>
+
+namespace {
+
+using namespace ron::test;
+
+core::cid object(std::uint64_t n) {
+  return b3::cid_of(noise(16, n));
+}
+
+const std::vector<std::string> peer_names{"10.0.0.2:9443", "10.0.0.3:9443", "10.0.0.4:9443"};
+
+// -- placement ---------------------------------------------------------------------------------
+
+TEST(RankPeers, SpreadsEvenlyAndMovesLittle) {
+  std::map<std::uint32_t, int> firsts;
+  int moved = 0;
+  auto more = peer_names;
+  more.push_back("10.0.0.5:9443");
+  for (std::uint64_t n = 0; n < 3'000; ++n) {
+    const auto rank = rank_peers(object(n), peer_names);
+    ASSERT_EQ(std::set(rank.begin(), rank.end()).size(), peer_names.size());
+    ++firsts[rank[0]];
+    const auto later = rank_peers(object(n), more);
+    if (later[0] != rank[0]) {
+      EXPECT_EQ(later[0], 3u) << "an object moves to the new peer or not at all";
+      ++moved;
+    }
+  }
+  for (const auto& [peer, n] : firsts)
+    EXPECT_NEAR(n, 1'000, 150) << peer;
+  EXPECT_NEAR(moved, 750, 150);
+}
+
+TEST(RankPeers, GoesByTheNameNotTheOrder) {
+  const std::vector<std::string> turned{peer_names[2], peer_names[0], peer_names[1]};
+  for (std::uint64_t n = 0; n < 50; ++n)
+    EXPECT_EQ(peer_names[rank_peers(object(n), peer_names)[0]],
+              turned[rank_peers(object(n), turned)[0]]);
+}
+
+// -- pace --------------------------------------------------------------------------------------
+
+TEST(Pace, HoldsTheRateAndSavesNothingUp) {
+  pace p{1'000'000};
+  core::instant now{1h};
+  EXPECT_EQ(p.admit(100'000, now), now);
+  EXPECT_EQ(p.admit(200'000, now), now) << "what was saved in a moment";
+  EXPECT_EQ(p.admit(1, now), now + 200ms);
+  now += 1h;
+  core::instant last = now;
+  for (int i = 0; i < 100; ++i)
+    last = p.admit(100'000, now);
+  EXPECT_GE(last - now, 9'700ms);
+  EXPECT_LE(last - now, 10'000ms);
+  pace any{0};
+  EXPECT_EQ(any.admit(1ull << 40, now), now);
+  EXPECT_EQ(any.admit(1, now), now);
+}
+
+TEST(TooSlow, IsMeasuredAgainstWhatHasMoved) {
+  EXPECT_FALSE(too_slow(0, 60s));
+  EXPECT_TRUE(too_slow(0, 61s));
+  EXPECT_FALSE(too_slow(256u << 20, 1'000s));
+  EXPECT_TRUE(too_slow(256u << 20, 1'100s));
+}
+
+TEST(MarkOf, TellsConfigurationsApart) {
+  const auto mark = mark_of(2, peer_names);
+  EXPECT_EQ(mark_of(2, {peer_names[1], peer_names[2], peer_names[0]}), mark) << "in any order";
+  EXPECT_NE(mark_of(3, peer_names), mark);
+  EXPECT_NE(mark_of(2, {peer_names[0], peer_names[1]}), mark);
+}
+
+// -- the machine ---------------------------------------------------------------------------------
+
+struct ReplicationMachine : ::testing::Test {
+  core::instant now{1h};
+  replication_machine m{{.tracked_max = 4}, 3, peer_names, 1};
+};
+
+TEST_F(ReplicationMachine, CopiesGoToTheBestPeers) {
+  const work_item w{object(1), duty::copy};
+  m.add(w, now);
+  m.add(w, now);
+  EXPECT_EQ(m.tracked(), 1u);
+  const auto rank = rank_peers(w.cid, peer_names);
+  auto first = m.next(now);
+  auto second = m.next(now);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->peer, rank[0]);
+  EXPECT_EQ(second->peer, rank[1]);
+  EXPECT_FALSE(m.next(now)) << "two of three copies lie elsewhere";
+  EXPECT_EQ(m.done(*first, transfer_outcome::done, now),
+            (settlement{w.cid, w.what, key_of_peer(peer_names[rank[0]])}));
+  EXPECT_EQ(m.done(*second, transfer_outcome::done, now), (settlement{w.cid, w.what}));
+  EXPECT_EQ(m.tracked(), 0u);
+}
+
+TEST_F(ReplicationMachine, WhatAPeerHasDoneIsNotAskedOfItAgain) {
+  work_item w{object(1), duty::copy};
+  const auto rank = rank_peers(w.cid, peer_names);
+  w.served = {key_of_peer(peer_names[rank[0]])};
+  EXPECT_FALSE(m.add(w, now));
+  auto t = m.next(now);
+  ASSERT_TRUE(t);
+  EXPECT_EQ(t->peer, rank[1]);
+  EXPECT_FALSE(m.next(now));
+  EXPECT_EQ(m.done(*t, transfer_outcome::done, now), (settlement{w.cid, w.what}));
+  w.served.push_back(key_of_peer(peer_names[rank[1]]));
+  EXPECT_EQ(m.add(w, now), (settlement{w.cid, w.what})) << "over before it begins";
+  EXPECT_EQ(m.tracked(), 0u);
+}
+
+TEST_F(ReplicationMachine, ADeleteIsToldToAllPeers) {
+  const work_item w{object(1), duty::release};
+  m.add(w, now);
+  std::set<std::uint32_t> told;
+  std::optional<settlement> last;
+  while (auto t = m.next(now)) {
+    EXPECT_EQ(t->what, duty::release);
+    told.insert(t->peer);
+    last = m.done(*t, transfer_outcome::done, now);
+  }
+  EXPECT_EQ(told.size(), peer_names.size());
+  EXPECT_EQ(last, (settlement{w.cid, w.what}));
+}
+
+TEST_F(ReplicationMachine, WithOneCopyNothingGoesOut) {
+  replication_machine alone{{}, 1, peer_names, 1};
+  EXPECT_EQ(alone.add({object(1), duty::copy}, now), (settlement{object(1), duty::copy}));
+  EXPECT_FALSE(alone.add({object(2), duty::release}, now));
+  EXPECT_FALSE(alone.add({object(3), duty::repair}, now));
+  EXPECT_EQ(alone.tracked(), 2u);
+}
+
+TEST_F(ReplicationMachine, AFullPeerIsNotSentOneObjectAfterTheOther) {
+  replication_machine two{{}, 2, {peer_names[0]}, 1};
+  for (std::uint64_t n = 0; n < 100; ++n)
+    two.add({object(n), duty::copy}, now);
+  int attempts = 0;
+  for (const auto end = now + 10min; now < end; now += 100ms)
+    while (auto t = two.next(now)) {
+      ++attempts;
+      EXPECT_FALSE(two.done(*t, transfer_outcome::turned_away, now));
+    }
+  EXPECT_GT(attempts, 10);
+  EXPECT_LT(attempts, 80);
+  EXPECT_GT(two.rest_of(0, now), core::instant::duration{});
+}
+
+TEST_F(ReplicationMachine, WhatWaitsForADeadPeerIsNotInTheWay) {
+  replication_machine two{{.tracked_max = 4}, 2, {peer_names[0], peer_names[1]}, 1};
+  const std::vector<std::string> names{peer_names[0], peer_names[1]};
+  auto best = [&](std::uint64_t n) { return rank_peers(object(n), names)[0]; };
+  std::uint64_t n = 0;
+  for (; !two.rest_of(0, now).count(); ++n)
+    if (best(n) == 0) {
+      two.add({object(n), duty::copy}, now);
+      auto t = two.next(now);
+      ASSERT_TRUE(t);
+      two.done(*t, transfer_outcome::unreachable, now);
+    }
+  two.drop_waiting();
+  for (const auto end = n + 100; n < end; ++n)
+    two.add({object(n), duty::copy}, now);
+  EXPECT_EQ(two.tracked(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    auto t = two.next(now);
+    ASSERT_TRUE(t);
+    EXPECT_EQ(t->peer, 1u);
+    EXPECT_TRUE(two.done(*t, transfer_outcome::done, now));
+  }
+}
+
+TEST_F(ReplicationMachine, ASilentPeerIsAskedWhetherItIsThere) {
+  std::set<std::uint32_t> asked;
+  while (auto p = m.probe(now)) {
+    EXPECT_TRUE(asked.insert(*p).second);
+    m.probed(*p, transfer_outcome::done, now);
+  }
+  EXPECT_EQ(asked.size(), peer_names.size());
+  EXPECT_FALSE(m.probe(now + 29s));
+  auto p = m.probe(now + 31s);
+  ASSERT_TRUE(p);
+  m.add({object(1), duty::release}, now);
+  while (auto t = m.next(now + 31s)) {
+    EXPECT_NE(t->peer, *p) << "busy";
+    m.done(*t, transfer_outcome::done, now + 31s);
+  }
+  m.probed(*p, transfer_outcome::unreachable, now + 31s);
+  EXPECT_FALSE(m.probe(now + 31s)) << "the others were heard of, this one is left alone";
+}
+
+TEST_F(ReplicationMachine, APeerHasOneTransferAtATime) {
+  for (std::uint64_t n = 0; n < 4; ++n)
+    m.add({object(n), duty::copy}, now);
+  std::set<std::uint32_t> busy;
+  std::vector<transfer> under_way;
+  while (auto t = m.next(now)) {
+    EXPECT_TRUE(busy.insert(t->peer).second);
+    under_way.push_back(*t);
+  }
+  EXPECT_EQ(busy.size(), 3u);
+}
+
+TEST_F(ReplicationMachine, HoldsNoMoreThanItsBound) {
+  for (std::uint64_t n = 0; n < 10; ++n)
+    m.add({object(n), duty::copy}, now);
+  EXPECT_EQ(m.tracked(), 4u);
+  EXPECT_FALSE(m.has_room());
+  auto t = m.next(now);
+  ASSERT_TRUE(t);
+  m.drop_waiting();
+  EXPECT_EQ(m.tracked(), 1u) << "what is under way stays";
+  EXPECT_TRUE(m.has_room());
+}
+
+TEST_F(ReplicationMachine, ADeadPeerIsLeftAloneForLongerAndLonger) {
+  const work_item w{object(1), duty::repair};
+  m.add(w, now);
+  int attempts = 0;
+  const auto end = now + 10min;
+  for (; now < end; now += 100ms)
+    while (auto t = m.next(now)) {
+      ++attempts;
+      EXPECT_FALSE(m.done(*t, transfer_outcome::unreachable, now));
+    }
+  // Full jitter: about half a minute between two attempts of each of three peers in the end.
+  EXPECT_GT(attempts, 20);
+  EXPECT_LT(attempts, 200);
+  EXPECT_EQ(m.tracked(), 1u) << "never given up";
+}
+
+TEST_F(ReplicationMachine, ARepairAsksOneAfterTheOther) {
+  const work_item w{object(7), duty::repair};
+  m.add(w, now);
+  const auto rank = rank_peers(w.cid, peer_names);
+  for (auto peer : rank) {
+    auto t = m.next(now);
+    ASSERT_TRUE(t);
+    EXPECT_EQ(t->peer, peer);
+    EXPECT_FALSE(m.next(now)) << "one at a time";
+    EXPECT_FALSE(m.done(*t, transfer_outcome::missing, now));
+  }
+  now += 60s;
+  auto again = m.next(now);
+  ASSERT_TRUE(again) << "after all have said no, from the start";
+  EXPECT_EQ(m.done(*again, transfer_outcome::done, now), (settlement{w.cid, w.what}));
+}
+
+TEST_F(ReplicationMachine, WhatIsPointlessIsOver) {
+  const work_item w{object(3), duty::copy};
+  m.add(w, now);
+  auto t = m.next(now);
+  ASSERT_TRUE(t);
+  EXPECT_EQ(m.done(*t, transfer_outcome::pointless, now), (settlement{w.cid, w.what}));
+  EXPECT_EQ(m.tracked(), 0u);
+}
+
+// -- the walk ------------------------------------------------------------------------------------
+
+struct WalkMachine : ::testing::Test {
+  core::instant now{1h};
+  walk_machine m{{}, 7, now};
+  walk_state state(bool running, std::uint64_t walked, bool audit = false) {
+    return {.mark = 7, .running = running, .audit = audit, .walked = walked};
+  }
+};
+
+TEST_F(WalkMachine, CopiesWhatWasThereBefore) {
+  EXPECT_EQ(m.unknown(100), 100u) << "nobody has looked";
+  auto o = m.next(now, 0);
+  ASSERT_TRUE(o);
+  EXPECT_EQ(o->mark, 7u);
+  EXPECT_FALSE(o->again);
+  EXPECT_FALSE(m.next(now, 0)) << "one at a time";
+  m.done(state(true, 64), now);
+  EXPECT_EQ(m.unknown(100), 36u);
+  EXPECT_FALSE(m.next(now, 5'000)) << "the list is long";
+  ASSERT_TRUE(m.next(now, 4'096));
+  m.done({}, now);
+  EXPECT_FALSE(m.next(now + 999ms, 0)) << "a failure is not repeated at once";
+  ASSERT_TRUE(m.next(now + 1s, 0));
+  m.done(state(false, 100), now + 1s);
+  EXPECT_EQ(m.unknown(120), 0u);
+  EXPECT_FALSE(m.next(now + 1s, 0));
+}
+
+TEST_F(WalkMachine, AuditsNowAndThenAndWhenAsked) {
+  ASSERT_TRUE(m.next(now, 0));
+  m.done(state(false, 10), now); // was over before the restart
+  EXPECT_FALSE(m.next(now + 59min, 0));
+  now += 1h;
+  auto o = m.next(now, 0);
+  ASSERT_TRUE(o);
+  EXPECT_TRUE(o->again);
+  m.done(state(true, 64, true), now);
+  EXPECT_EQ(m.unknown(100), 0u) << "they have been copied once";
+  EXPECT_FALSE(m.next(now + 900ms, 0)) << "an audit takes its time";
+  now += 1s;
+  ASSERT_TRUE(m.next(now, 0));
+  m.done(state(false, 100, true), now);
+  EXPECT_FALSE(m.next(now + 23h, 0));
+  m.ask();
+  now += 1s;
+  o = m.next(now, 0);
+  ASSERT_TRUE(o);
+  EXPECT_TRUE(o->again);
+}
+
+} // namespace

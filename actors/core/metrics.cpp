@@ -439,16 +439,19 @@ process_metrics::process_metrics(registry& r) : reader_(std::make_shared<reader>
        [](usage u) { return u.cpu_seconds; });
   show(kind::gauge, "process_start_time_seconds", "Start, in seconds since 1970 UTC.",
        [](usage u) { return u.start_unix_seconds; });
-  shown_.push_back(std::make_unique<callback>(
-    r, kind::gauge, "process_chunk_pool_bytes", "Memory mapped for chunks in use and spare.", [] {
-      return static_cast<double>(chunk_pool::stats().regions * chunk_pool::region_bytes);
-    }));
-  shown_.push_back(std::make_unique<callback>(
-    r, kind::gauge, "process_chunk_pool_used_bytes", "Part of it that is in use.", [] {
-      return static_cast<double>(chunk_pool::stats().pieces * chunk_pool::piece_bytes);
-    }));
 }
 
 process_metrics::~process_metrics() = default;
+
+chunk_pool_metrics::chunk_pool_metrics(registry& r)
+  : mapped_(r, kind::gauge, "chunk_pool_bytes", "Memory mapped for chunks, in use or spare.",
+            [] {
+              return static_cast<double>(chunk_pool::stats().regions * chunk_pool::region_bytes);
+            }),
+    used_(r, kind::gauge, "chunk_pool_used_bytes", "Part of it that is in use.", [] {
+      return static_cast<double>(chunk_pool::stats().pieces * chunk_pool::piece_bytes);
+    }) {
+  // nop
+}
 
 } // namespace ron::core::metrics

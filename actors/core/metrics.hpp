@@ -414,4 +414,14 @@ private:
   std::vector<std::unique_ptr<callback>> shown_;
 };
 
+/// What the process has of `chunk_pool`: its bound is what all that hold chunks may hold together.
+class chunk_pool_metrics {
+public:
+  explicit chunk_pool_metrics(registry& r);
+
+private:
+  callback mapped_;
+  callback used_;
+};
+
 } // namespace ron::core::metrics

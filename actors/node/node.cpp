@@ -70,7 +70,7 @@ double count_actors(std::string_view type) {
 class running_node {
 public:
   explicit running_node(const core::config::command& command)
-      : config_(command.config), recipe_(command.recipe), process_(registry_),
+      : config_(command.config), recipe_(command.recipe), process_(registry_), chunks_(registry_),
         state_(std::make_shared<status>(clock_)),
         capability_(std::make_shared<omnigate::operator_capability>()),
         gate_(gate_limits_of(*config_), capability_, clock_),
@@ -121,6 +121,7 @@ private:
   core::system_clock clock_;
   core::metrics::registry registry_;
   core::metrics::process_metrics process_;
+  core::metrics::chunk_pool_metrics chunks_;
   std::shared_ptr<status> state_;
   std::shared_ptr<omnigate::operator_capability> capability_;
   omnigate::gate gate_;

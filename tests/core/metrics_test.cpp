@@ -1,5 +1,7 @@
 #include "core/metrics.hpp"
 
+#include "core/chunk_pool.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -354,6 +356,24 @@ TEST(ProcessMetrics, AreTheStandardOnes) {
                        "process_virtual_memory_bytes"}));
   }
   EXPECT_EQ(r.series(), 0u);
+}
+
+TEST(ChunkPoolMetrics, ShowWhatIsHeld) {
+  registry r;
+  chunk_pool_metrics m{r};
+  const auto value_of = [&](std::string_view name) {
+    for (const auto& line : samples(r))
+      if (line.starts_with(std::string{name} + ' '))
+        return std::stod(line.substr(line.find(' ')));
+    return -1.0;
+  };
+  const auto before = value_of("chunk_pool_used_bytes");
+  ASSERT_GE(before, 0);
+  auto* piece = chunk_pool::take();
+  EXPECT_EQ(value_of("chunk_pool_used_bytes") - before, chunk_pool::piece_bytes);
+  EXPECT_GE(value_of("chunk_pool_bytes"), chunk_pool::region_bytes);
+  chunk_pool::give_back(piece);
+  EXPECT_EQ(value_of("chunk_pool_used_bytes"), before);
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <semaphore>
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -206,16 +207,20 @@ TEST_F(Store, KnowsWhatIsInMemory) {
   auto env = environment::open(std::move(options));
   if (!env)
     ::_exit(3);
-  writer log{**env, {.queue = {.jobs_max = 64}}};
+  constexpr std::ptrdiff_t jobs_max = 64;
+  std::counting_semaphore<jobs_max> room{jobs_max}; // whoever tried again and again kept the writer
+  writer log{**env, {.queue = {.jobs_max = jobs_max}}}; // from its own mutex
   for (auto n = first;; ++n) {
+    room.acquire();
     log.submit({n % 5, 8, false,
                 [n](transaction& t) {
                   std::string value(n % 3'000, static_cast<char>('a' + n % 26));
                   return t.put(data, key::of(n), text(value));
                 },
-                [n, pipe](result<void> r) {
+                [n, pipe, &room](result<void> r) {
                   if (r && ::write(pipe, &n, sizeof n) != sizeof n)
                     ::_exit(4);
+                  room.release();
                 }});
   }
 }

@@ -47,16 +47,18 @@ bool all_zero(byte_view v) noexcept {
 
 std::array<char, ulid::text_size> ulid_text(const ulid& u) noexcept {
   std::array<char, ulid::text_size> out{};
-  // 26 digits are 130 bits: the first two are always zero.
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    unsigned digit = 0;
-    for (std::size_t bit = 0; bit < 5; ++bit) {
-      auto pos = i * 5 + bit;
-      digit <<= 1;
-      if (pos >= 2)
-        digit |= u.value[(pos - 2) / 8] >> (7 - (pos - 2) % 8) & 1u;
+  // 26 digits are 130 bits, the first two always zero. From the last digit to the first.
+  std::uint64_t bits = 0;
+  unsigned have = 0;
+  std::size_t byte = u.value.size();
+  for (std::size_t i = out.size(); i-- > 0;) {
+    while (have < 5 && byte > 0) {
+      bits |= std::uint64_t{u.value[--byte]} << have;
+      have += 8;
     }
-    out[i] = crockford[digit];
+    out[i] = crockford[bits & 31];
+    bits >>= 5;
+    have -= have < 5 ? have : 5;
   }
   return out;
 }
@@ -155,8 +157,21 @@ std::optional<corr_id> corr_id::parse(std::string_view text) noexcept {
 }
 
 std::string trace_context::to_text() const {
-  auto last = std::array<std::uint8_t, 1>{flags};
-  return "00-" + to_hex(trace_id) + '-' + to_hex(parent_id) + '-' + to_hex(last);
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out(55, '-');
+  std::size_t at = 0;
+  auto add = [&](byte_view v) {
+    for (const auto b : v) {
+      out[at++] = digits[b >> 4];
+      out[at++] = digits[b & 15];
+    }
+    ++at;
+  };
+  add(std::array<std::uint8_t, 1>{});
+  add(trace_id);
+  add(parent_id);
+  add(std::array<std::uint8_t, 1>{flags});
+  return out;
 }
 
 std::optional<trace_context> trace_context::parse(std::string_view text) noexcept {

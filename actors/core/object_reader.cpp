@@ -48,18 +48,45 @@ object_reader::object_reader(const json& object, std::string_view what) {
                         + "; expected an object");
 }
 
+object_reader::object_reader(const packed_object& object) : packed_(&object) {
+  asked_.reserve(8);
+}
+
+void object_reader::make_tree() {
+  tree_ = std::make_shared<const json>(packed_->to_tree());
+  object_ = tree_.get();
+  packed_ = nullptr;
+}
+
+/// The member if it is read where it lies and has this type.
+std::optional<packed_object::member> object_reader::packed(std::string_view name,
+                                                           packed_object::type is) {
+  if (packed_ == nullptr)
+    return std::nullopt;
+  asks_for(name);
+  return packed_->find(name, is);
+}
+
+void object_reader::asks_for(std::string_view name) {
+  if (std::ranges::find(asked_, name) == asked_.end())
+    asked_.push_back(name);
+}
+
 bool object_reader::has(std::string_view name) const {
+  if (packed_ != nullptr)
+    return packed_->has(name);
   return object_ != nullptr && object_->contains(name);
 }
 
 const json* object_reader::find(std::string_view name, bool required) {
-  if (std::ranges::find(asked_, name) == asked_.end())
-    asked_.push_back(name);
-  if (object_ == nullptr)
-    return nullptr;
-  auto i = object_->find(name);
-  if (i != object_->end())
-    return &*i;
+  asks_for(name);
+  if (packed_ != nullptr && packed_->has(name))
+    make_tree();
+  if (packed_ == nullptr && object_ == nullptr)
+    return nullptr; // it is no object, and that was said
+  if (object_ != nullptr)
+    if (auto i = object_->find(name); i != object_->end())
+      return &*i;
   if (required)
     problems_.push_back("missing field " + in_quotes(name));
   return nullptr;
@@ -74,7 +101,16 @@ void object_reader::refuse(std::string_view name, std::string_view why) {
   problems_.push_back("field " + in_quotes(name) + ' ' + std::string{why});
 }
 
+bool object_reader::has_unknown() const {
+  for (std::size_t i = 0; i < packed_->size(); ++i)
+    if (std::ranges::find(asked_, (*packed_)[i].key) == asked_.end())
+      return true;
+  return false;
+}
+
 result<void> object_reader::finish() {
+  if (packed_ != nullptr && has_unknown())
+    make_tree(); // it has them in order
   if (object_ != nullptr)
     for (const auto& [name, value] : object_->get_ref<const json::object_t&>()) {
       if (std::ranges::find(asked_, name) != asked_.end())
@@ -215,21 +251,42 @@ const json* object_reader::read_array(std::string_view name, const json* v,
 
 // -- required and optional -----------------------------------------------------------------------
 
+namespace {
+
+bool keeps(std::string_view s, object_reader::text_rule rule) noexcept {
+  return s.size() >= rule.min_bytes && s.size() <= rule.max_bytes;
+}
+
+} // namespace
+
 std::string object_reader::text(std::string_view name, text_rule rule) {
+  if (const auto m = packed(name, packed_object::type::text); m && keeps(m->text(), rule))
+    return std::string{m->text()};
   return read_text(name, find(name, true), rule).value_or(std::string{});
 }
 
 std::optional<std::string> object_reader::optional_text(std::string_view name, text_rule rule) {
+  if (const auto m = packed(name, packed_object::type::text); m && keeps(m->text(), rule))
+    return std::string{m->text()};
   return read_text(name, find(name, false), rule);
 }
 
 std::uint64_t object_reader::uint(std::string_view name, std::uint64_t lo, std::uint64_t hi) {
-  return read_uint(name, find(name, true), lo, hi).value_or(lo);
+  return optional_natural(name, lo, hi, true).value_or(lo);
 }
 
 std::optional<std::uint64_t> object_reader::optional_uint(std::string_view name, std::uint64_t lo,
                                                           std::uint64_t hi) {
-  return read_uint(name, find(name, false), lo, hi);
+  return optional_natural(name, lo, hi, false);
+}
+
+std::optional<std::uint64_t> object_reader::optional_natural(std::string_view name,
+                                                             std::uint64_t lo, std::uint64_t hi,
+                                                             bool required) {
+  if (const auto m = packed(name, packed_object::type::natural);
+      m && m->number >= lo && m->number <= hi)
+    return m->number;
+  return read_uint(name, find(name, required), lo, hi);
 }
 
 std::int64_t object_reader::sint(std::string_view name, std::int64_t lo, std::int64_t hi) {
@@ -250,6 +307,9 @@ std::optional<bool> object_reader::optional_boolean(std::string_view name) {
 }
 
 bytes object_reader::binary(std::string_view name, std::size_t max_bytes) {
+  if (const auto m = packed(name, packed_object::type::binary);
+      m && m->content.size() <= max_bytes)
+    return bytes::copy(m->content); // a slice would keep all that was read with it
   return read_binary(name, find(name, true), max_bytes).value_or(bytes{});
 }
 
@@ -268,6 +328,15 @@ std::optional<core::cid> object_reader::optional_cid(std::string_view name) {
 
 std::vector<std::string> object_reader::texts(std::string_view name, std::size_t max_items,
                                               text_rule rule) {
+  if (const auto m = packed(name, packed_object::type::texts); m && m->number <= max_items) {
+    std::vector<std::string> out;
+    out.reserve(static_cast<std::size_t>(m->number));
+    m->each_text([&](std::string_view s) {
+      return keeps(s, rule) && (out.emplace_back(s), true);
+    });
+    if (out.size() == m->number)
+      return out;
+  }
   return read_texts(name, find(name, true), max_items, rule)
     .value_or(std::vector<std::string>{});
 }

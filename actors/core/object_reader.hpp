@@ -4,9 +4,11 @@
 #include "core/error.hpp"
 #include "core/ids.hpp"
 #include "core/json_fwd.hpp"
+#include "core/packed_object.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +36,9 @@ public:
 
   /// `what` starts the message about a value that is no object, e.g. "request".
   explicit object_reader(const json& object, std::string_view what = "request");
+  /// Reads the members where they lie. A tree is made only when something is wrong, or when a
+  /// field is asked for that has no other form.
+  explicit object_reader(const packed_object& object);
 
   /// True if the field is there, whatever its type. Does not count as asking for it.
   bool has(std::string_view name) const;
@@ -87,9 +92,15 @@ public:
   result<void> finish();
 
 private:
+  void asks_for(std::string_view name);
+  std::optional<packed_object::member> packed(std::string_view name, packed_object::type is);
+  void make_tree();
+  bool has_unknown() const;
   const json* find(std::string_view name, bool required);
   bool mismatch(std::string_view name, const json& v, std::string_view expected);
   std::optional<std::string> read_text(std::string_view name, const json* v, text_rule rule);
+  std::optional<std::uint64_t> optional_natural(std::string_view name, std::uint64_t lo,
+                                                std::uint64_t hi, bool required);
   std::optional<std::uint64_t> read_uint(std::string_view name, const json* v, std::uint64_t lo,
                                          std::uint64_t hi);
   std::optional<std::int64_t> read_sint(std::string_view name, const json* v, std::int64_t lo,
@@ -102,7 +113,9 @@ private:
   const json* read_object(std::string_view name, const json* v);
   const json* read_array(std::string_view name, const json* v, std::size_t max_items);
 
-  const json* object_ = nullptr;        ///< null if the value is no object
+  const packed_object* packed_ = nullptr; ///< what is read while there is no tree of it
+  std::shared_ptr<const json> tree_;      ///< of `packed_`, once it is needed
+  const json* object_ = nullptr;          ///< null if the value is no object
   std::vector<std::string_view> asked_; ///< names are literals
   std::vector<std::string> problems_;
 };

@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ron::mailbox {
@@ -16,6 +17,30 @@ namespace ron::mailbox {
 /// Called exactly once, on any thread, possibly before `journal::write` returns. Quick, never
 /// blocks.
 using kept = std::move_only_function<void(core::result<void>)>;
+
+/// Changes that are kept by one commit: entries one after the other, each all or nothing.
+struct journal_batch {
+  std::vector<change> changes;
+  std::vector<std::size_t> ends; ///< of each entry, into `changes`
+};
+
+/// What became of a batch.
+class batch_outcome {
+public:
+  explicit batch_outcome(core::result<void> all) : all_(std::move(all)) {}
+
+  /// Entry `i` was not kept though others were. In the order of the entries.
+  void refuse(std::size_t i, core::error why) { refused_.emplace_back(i, std::move(why)); }
+  /// What became of entry `i`.
+  core::result<void> of(std::size_t i) const;
+
+private:
+  core::result<void> all_;
+  std::vector<std::pair<std::size_t, core::error>> refused_;
+};
+
+/// As `kept`, of a batch.
+using batch_kept = std::move_only_function<void(batch_outcome)>;
 
 /// The buckets that a partition holds: `index`, `index + count`, ... below `buckets`.
 struct bucket_share {
@@ -49,10 +74,12 @@ class journal {
 public:
   virtual ~journal() = default;
 
-  /// Keeps `changes`, all or nothing, after everything that `source` wrote before; then tells.
-  /// Without changes it tells when everything before has been told of. Errors: store_quota,
-  /// disk_full, busy, degraded.
-  virtual void write(std::uint64_t source, std::vector<change> changes, kept then) = 0;
+  /// Keeps a batch after everything that `source` wrote before; then tells. An entry without
+  /// changes is told of when everything before has been. `b` is not needed any more when this
+  /// returns. Errors: store_quota (of an entry), disk_full, busy, degraded.
+  virtual void write(std::uint64_t source, const journal_batch& b, batch_kept then) = 0;
+  /// As a batch of one entry.
+  void write(std::uint64_t source, std::vector<change> changes, kept then);
   /// False while so much waits for the disk that callers are better told to come again.
   virtual bool has_room() const = 0;
 

@@ -4,7 +4,8 @@
 #include "mailbox/delivery_service.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <cstddef>
+#include <utility>
 
 namespace ron::mailbox {
 
@@ -16,9 +17,9 @@ constexpr std::chrono::milliseconds load_retry{250};
 
 /// Runs `f` as the actor, on its shard, with an outcome that the journal tells on any thread.
 template <class F>
-kept at_home(mailbox_self self, F f) {
-  return [home = &self->home(), run = self->bind(std::move(f))](result<void> r) mutable {
-    home->submit([run = std::move(run), r = std::move(r)]() mutable { run(std::move(r)); });
+batch_kept at_home(mailbox_self self, F f) {
+  return [home = &self->home(), run = self->bind(std::move(f))](batch_outcome o) mutable {
+    home->submit([run = std::move(run), o = std::move(o)]() mutable { run(o); });
   };
 }
 
@@ -57,16 +58,53 @@ void load_more(mailbox_self self, std::size_t at, read_place from) {
     self->delayed_send(self, load_retry, atom::tick_v, std::uint64_t{at});
 }
 
-/// Tells the journal; `then` runs as the actor.
-template <class F>
-void write(mailbox_self self, std::size_t at, std::vector<change> changes, F then) {
+/// Hands the journal what was gathered, as one job.
+void flush(mailbox_self self) {
   auto& st = self->state;
+  auto& g = st.gathered;
+  if (g.then.empty())
+    return;
+  auto told = [then = std::exchange(g.then, {})](const batch_outcome& o) mutable {
+    for (std::size_t i = 0; i < then.size(); ++i)
+      then[i](o.of(i));
+  };
+  st.parts->store()->write(st.source, g.batch, at_home(self, std::move(told)));
+  g.batch.changes.clear();
+  g.batch.ends.clear();
+  g.bytes = 0;
+}
+
+/// The gathered changes up to `end` are an entry of partition `at`; `then` runs as the actor. All
+/// entries of a turn are written at its end.
+template <class F>
+void add_entry(mailbox_self self, std::size_t at, std::size_t end, F then) {
+  auto& st = self->state;
+  auto& g = st.gathered;
+  for (auto i = g.batch.ends.empty() ? 0 : g.batch.ends.back(); i < end; ++i)
+    if (const auto* mail = std::get_if<keep_mail>(&g.batch.changes[i]))
+      g.bytes += mail->body.payload.size();
   ++st.seats[at].outstanding;
-  auto told = [self, at, then = std::move(then)](result<void> r) mutable {
+  g.batch.ends.push_back(end);
+  g.then.emplace_back([self, at, then = std::move(then)](result<void> r) mutable {
     --self->state.seats[at].outstanding;
     then(std::move(r));
-  };
-  st.parts->store()->write(at, std::move(changes), at_home(self, std::move(told)));
+  });
+}
+
+void write_soon(mailbox_self self) {
+  if (self->state.gathered.full())
+    flush(self);
+  else
+    self->defer([self] { flush(self); });
+}
+
+/// Has everything kept that partition `at` has changed.
+template <class F>
+void write(mailbox_self self, std::size_t at, F then) {
+  auto& changes = self->state.gathered.batch.changes;
+  self->state.parts->at(at).move_changes(changes);
+  add_entry(self, at, changes.size(), std::move(then));
+  write_soon(self);
 }
 
 /// A change of partition `at` was lost: what it holds is not what its store holds.
@@ -98,8 +136,10 @@ void on_send_known(mailbox_self self, std::size_t at, const std::string& topic, 
   st.parts->publish(at);
   if (!r)
     return;
-  pump(self, topic);
-  show_followers(self, topic);
+  if (st.waiters->size() != 0)
+    pump(self, topic);
+  if (st.followers->size() != 0)
+    show_followers(self, topic);
 }
 
 } // namespace
@@ -117,7 +157,9 @@ void reload(mailbox_self self, std::size_t at) {
   self->state.seats[at].loading = true;
   self->state.parts->set_loaded(at, false);
   // Whether this write succeeds is no matter: everything before it has been told of then.
-  write(self, at, {}, [self, at](const result<void>&) { retry_load(self, at); });
+  add_entry(self, at, self->state.gathered.batch.changes.size(),
+            [self, at](const result<void>&) { retry_load(self, at); });
+  write_soon(self);
 }
 
 void retry_load(mailbox_self self, std::size_t at) {
@@ -131,12 +173,9 @@ void retry_load(mailbox_self self, std::size_t at) {
 void keep(mailbox_self self, std::size_t at) {
   auto& st = self->state;
   st.parts->publish(at);
-  if (!st.parts->store())
+  if (!st.parts->store() || !st.parts->at(at).changed())
     return;
-  auto changes = st.parts->at(at).take_changes();
-  if (changes.empty())
-    return;
-  write(self, at, std::move(changes), [self, at](const result<void>& r) {
+  write(self, at, [self, at](const result<void>& r) {
     if (!r)
       on_lost(self, at, r.error());
   });
@@ -145,12 +184,9 @@ void keep(mailbox_self self, std::size_t at) {
 void keep(mailbox_self self, std::size_t at, kept then) {
   auto& st = self->state;
   st.parts->publish(at);
-  if (!st.parts->store())
+  if (!st.parts->store() || (!st.parts->at(at).changed() && st.seats[at].outstanding == 0))
     return then({});
-  auto changes = st.parts->at(at).take_changes();
-  if (changes.empty() && st.seats[at].outstanding == 0)
-    return then({});
-  write(self, at, std::move(changes), [self, at, then = std::move(then)](result<void> r) mutable {
+  write(self, at, [self, at, then = std::move(then)](result<void> r) mutable {
     if (!r)
       on_lost(self, at, r.error());
     else if (self->state.seats[at].broken)
@@ -161,21 +197,24 @@ void keep(mailbox_self self, std::size_t at, kept then) {
 
 void write_send(mailbox_self self, std::size_t at, const std::string& topic, const accepted& a,
                 caf::typed_response_promise<sent> promise) {
-  auto& box = self->state.parts->at(at);
-  auto changes = box.take_changes();
+  auto& changes = self->state.gathered.batch.changes;
+  const auto from = static_cast<std::ptrdiff_t>(changes.size());
+  self->state.parts->at(at).move_changes(changes);
   // What was forgotten by the way makes room, so it is not held up by what may find none.
-  auto own = std::ranges::find_if(
-    changes, [](const change& c) { return std::holds_alternative<keep_mail>(c); });
-  std::vector<change> mail{std::make_move_iterator(own), std::make_move_iterator(changes.end())};
-  changes.erase(own, changes.end());
-  if (!changes.empty())
-    write(self, at, std::move(changes), [self, at](const result<void>& r) {
-      if (!r)
-        on_lost(self, at, r.error());
-    });
-  write(self, at, std::move(mail), [self, at, topic, a, promise](const result<void>& r) mutable {
-    on_send_known(self, at, topic, a, promise, r);
+  const auto own = std::find_if(changes.begin() + from, changes.end(), [](const change& c) {
+    return std::holds_alternative<keep_mail>(c);
   });
+  if (own != changes.begin() + from)
+    add_entry(self, at, static_cast<std::size_t>(own - changes.begin()),
+              [self, at](const result<void>& r) {
+                if (!r)
+                  on_lost(self, at, r.error());
+              });
+  add_entry(self, at, changes.size(),
+            [self, at, topic, a, promise](const result<void>& r) mutable {
+              on_send_known(self, at, topic, a, promise, r);
+            });
+  write_soon(self);
 }
 
 } // namespace ron::mailbox

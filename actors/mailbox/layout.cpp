@@ -4,6 +4,8 @@
 #include "mailbox/times.hpp"
 
 #include <algorithm>
+#include <array>
+#include <concepts>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -24,39 +26,9 @@ constexpr std::size_t key_bytes = 2 + 8;
 constexpr std::size_t slot_key_bytes = 2 + 32;
 
 /// The hash that guards a value against what a disk or a stray write does to it.
-std::uint64_t check_of(byte_view key, byte_view fields) {
-  core::b3::hasher h;
-  h.update(key).update(fields);
-  return lmdb::load<std::uint64_t>(h.finish());
+std::uint64_t check_of(byte_view key_and_fields) {
+  return lmdb::load<std::uint64_t>(core::b3::hash(key_and_fields));
 }
-
-/// Fields one after the other: integers big-endian, texts with their length before them.
-class packer {
-public:
-  explicit packer(std::size_t about) { out_.reserve(about + check_bytes); }
-
-  template <std::unsigned_integral T>
-  packer& add(T x) {
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      out_.push_back(static_cast<std::uint8_t>(x >> 8 * (sizeof(T) - 1 - i)));
-    return *this;
-  }
-  packer& add(byte_view v) {
-    out_.insert(out_.end(), v.begin(), v.end());
-    return *this;
-  }
-  packer& add(const std::string& s) {
-    add(static_cast<std::uint16_t>(s.size()));
-    return add(byte_view{reinterpret_cast<const std::uint8_t*>(s.data()), s.size()});
-  }
-  std::vector<std::uint8_t> seal(byte_view key) {
-    add(check_of(key, out_));
-    return std::move(out_);
-  }
-
-private:
-  std::vector<std::uint8_t> out_;
-};
 
 /// The same backwards. What is not there reads as zero; the check says whether all is well.
 class unpacker {
@@ -88,15 +60,12 @@ private:
 result<unpacker> open(byte_view key, std::size_t key_size, byte_view value) {
   if (key.size() == key_size && value.size() >= check_bytes) {
     const auto fields = value.first(value.size() - check_bytes);
-    if (check_of(key, fields) == lmdb::load<std::uint64_t>(value, fields.size()))
+    core::b3::hasher h;
+    h.update(key).update(fields);
+    if (lmdb::load<std::uint64_t>(h.finish()) == lmdb::load<std::uint64_t>(value, fields.size()))
       return unpacker{fields};
   }
   return fail(ec::bad_digest, "mailbox: a record is damaged on disk");
-}
-
-void add_state(packer& p, const mail_state& s, const time_frame& at) {
-  p.add(static_cast<std::uint8_t>(s.at)).add(at.to_wall(s.when));
-  p.add(s.expires ? at.to_wall(*s.expires) : std::uint64_t{0}).add(s.attempts).add(s.nonce);
 }
 
 mail_state take_state(unpacker& in, const time_frame& at) {
@@ -112,49 +81,87 @@ mail_state take_state(unpacker& in, const time_frame& at) {
   return s;
 }
 
-void encode_one(const keep_mail& c, const time_frame& at, std::vector<write>& out) {
-  write w{mail, lmdb::key::of(c.in, c.seq), std::nullopt};
-  packer p{c.body.payload.size() + 256};
-  add_state(p, c.state, at);
+} // namespace
+
+/// Appends one step: its key, then the fields of its value one after the other, integers
+/// big-endian and texts with their length before them, then the check.
+class packer {
+public:
+  packer(writes& to, lmdb::table in) : block_(to.block_), step_(to.steps_.emplace_back()) {
+    step_.to = in;
+    step_.key = block_.size();
+  }
+
+  template <std::unsigned_integral T>
+  packer& add(T x) {
+    std::array<std::uint8_t, sizeof(T)> be;
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      be[i] = static_cast<std::uint8_t>(x >> 8 * (sizeof(T) - 1 - i));
+    return add(byte_view{be});
+  }
+  packer& add(byte_view v) {
+    block_.insert(block_.end(), v.begin(), v.end());
+    return *this;
+  }
+  packer& add(const std::string& s) {
+    add(static_cast<std::uint16_t>(s.size()));
+    return add(byte_view{reinterpret_cast<const std::uint8_t*>(s.data()), s.size()});
+  }
+  packer& add(const mail_state& s, const time_frame& at) {
+    add(static_cast<std::uint8_t>(s.at)).add(at.to_wall(s.when));
+    return add(s.expires ? at.to_wall(*s.expires) : std::uint64_t{0}).add(s.attempts).add(s.nonce);
+  }
+  /// What was added so far is the key.
+  packer& key_ends() {
+    step_.key_size = static_cast<std::uint32_t>(block_.size() - step_.key);
+    return *this;
+  }
+  void seal() {
+    add(check_of(byte_view{block_}.subspan(step_.key)));
+    step_.end = block_.size();
+  }
+  /// There is no value: the key goes.
+  void remove() {
+    key_ends();
+    step_.removes = true;
+    step_.end = block_.size();
+  }
+
+private:
+  std::vector<std::uint8_t>& block_;
+  writes::step& step_;
+};
+
+namespace {
+
+void add_one(writes& to, const keep_mail& c, const time_frame& at) {
+  packer p{to, mail};
+  p.add(c.in).add(c.seq).key_ends().add(c.state, at);
   p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic).add(c.body.id);
   p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
   for (const auto& [name, value] : c.body.attrs)
     p.add(name).add(value);
-  p.add(c.body.payload.view());
-  w.value = p.seal(w.key);
-  out.push_back(std::move(w));
+  p.add(c.body.payload.view()).seal();
 }
 
-void encode_one(const keep_state& c, const time_frame& at, std::vector<write>& out) {
-  write w{states, lmdb::key::of(c.in, c.seq), std::nullopt};
-  packer p{64};
-  add_state(p, c.state, at);
-  w.value = p.seal(w.key);
-  out.push_back(std::move(w));
+void add_one(writes& to, const keep_state& c, const time_frame& at) {
+  packer{to, states}.add(c.in).add(c.seq).key_ends().add(c.state, at).seal();
 }
 
-void encode_one(const forget_mail& c, const time_frame&, std::vector<write>& out) {
-  out.push_back({mail, lmdb::key::of(c.in, c.seq), std::nullopt});
-  out.push_back({states, lmdb::key::of(c.in, c.seq), std::nullopt});
+void add_one(writes& to, const forget_mail& c, const time_frame&) {
+  packer{to, mail}.add(c.in).add(c.seq).remove();
+  packer{to, states}.add(c.in).add(c.seq).remove();
 }
 
-lmdb::key send_key(bucket in, const send_slot& slot) {
-  auto k = lmdb::key::of(in);
-  k.add(byte_view{slot});
-  return k;
-}
-
-void encode_one(const keep_send& c, const time_frame& at, std::vector<write>& out) {
-  write w{sends, send_key(c.in, c.send.slot), std::nullopt};
-  packer p{192};
+void add_one(writes& to, const keep_send& c, const time_frame& at) {
+  packer p{to, sends};
+  p.add(c.in).add(byte_view{c.send.slot}).key_ends();
   p.add(at.to_wall(c.send.what.until)).add(byte_view{c.send.what.body_hash});
-  p.add(c.send.what.message_id).add(c.send.what.caller);
-  w.value = p.seal(w.key);
-  out.push_back(std::move(w));
+  p.add(c.send.what.message_id).add(c.send.what.caller).seal();
 }
 
-void encode_one(const forget_send& c, const time_frame&, std::vector<write>& out) {
-  out.push_back({sends, send_key(c.in, c.slot), std::nullopt});
+void add_one(writes& to, const forget_send& c, const time_frame&) {
+  packer{to, sends}.add(c.in).add(byte_view{c.slot}).remove();
 }
 
 } // namespace
@@ -175,8 +182,22 @@ instant time_frame::from_wall(std::uint64_t ms, milliseconds max) const noexcept
   return now_ + std::clamp(ahead, -max, max); // how long ago it was makes no difference
 }
 
-void encode(const change& c, const time_frame& at, std::vector<write>& out) {
-  std::visit([&](const auto& one) { encode_one(one, at, out); }, c);
+void writes::reserve(std::size_t changes, std::size_t bytes) {
+  steps_.reserve(2 * changes);
+  block_.reserve(bytes);
+}
+
+void writes::add(const change& c, const time_frame& at) {
+  std::visit([&](const auto& what) { add_one(*this, what, at); }, c);
+}
+
+writes::one writes::operator[](std::size_t i) const noexcept {
+  const auto& s = steps_[i];
+  const auto all = byte_view{block_}.subspan(s.key, s.end - s.key);
+  one out{s.to, all.first(s.key_size), std::nullopt};
+  if (!s.removes)
+    out.value = all.subspan(s.key_size);
+  return out;
 }
 
 result<stored_mail> decode_mail(byte_view key, byte_view value, const time_frame& at) {

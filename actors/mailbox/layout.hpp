@@ -48,18 +48,38 @@ private:
   std::int64_t wall_ms_;
 };
 
-/// A change as the store makes it: `value` replaces what is under `key`; none removes it.
-struct write {
-  lmdb::table to{};
-  lmdb::key key;
-  std::optional<std::vector<std::uint8_t>> value;
-};
-/// Appends what a change means to `out`.
-void encode(const change& c, const time_frame& at, std::vector<write>& out);
+/// Changes as the store makes them, in order. All keys and values lie in one block.
+class writes {
+public:
+  /// `value` replaces what is under `key`; none removes it. Valid until the next `add`.
+  struct one {
+    lmdb::table to{};
+    core::byte_view key;
+    std::optional<core::byte_view> value;
+  };
 
-inline std::size_t size_of(const write& w) noexcept {
-  return w.key.view().size() + (w.value ? w.value->size() : 0);
-}
+  /// Room for about so much.
+  void reserve(std::size_t changes, std::size_t bytes);
+  void add(const change& c, const time_frame& at);
+
+  std::size_t size() const noexcept { return steps_.size(); }
+  one operator[](std::size_t i) const noexcept;
+  /// Of all keys and values so far.
+  std::size_t bytes() const noexcept { return block_.size(); }
+
+private:
+  struct step {
+    lmdb::table to{};
+    bool removes = false;
+    std::uint32_t key_size = 0;
+    std::size_t key = 0; ///< its place in the block; the value lies behind it
+    std::size_t end = 0;
+  };
+  friend class packer;
+
+  std::vector<std::uint8_t> block_;
+  std::vector<step> steps_;
+};
 
 /// Errors: bad_digest if the value is damaged.
 core::result<stored_mail> decode_mail(core::byte_view key, core::byte_view value,

@@ -39,17 +39,77 @@ result<void> raise_seq(lmdb::transaction& t, std::uint64_t seq) {
   return t.put(layout::counters, text("seq"), lmdb::key::of(seq));
 }
 
-result<void> apply(lmdb::transaction& t, const std::vector<layout::write>& writes,
-                   std::uint64_t seq) {
-  if (seq != 0)
-    if (auto ok = raise_seq(t, seq); !ok)
-      return ok;
-  for (const auto& w : writes) {
-    auto ok = w.value ? t.put(w.to, w.key, *w.value) : forgive_missing(t.del(w.to, w.key));
-    if (!ok)
-      return ok;
+/// A batch on its way to the disk.
+struct written {
+  struct entry {
+    std::size_t steps_end = 0;
+    std::size_t bytes = 0;
+    std::uint64_t seq = 0;  ///< the highest of its messages
+    bool brings = false;    ///< a message: refused when the map is full of data
+    bool refused = false;
+  };
+  layout::writes steps;
+  std::vector<entry> entries;
+  std::size_t bytes = 0;
+
+  written(const journal_batch& b, const layout::time_frame& at);
+  result<void> apply(lmdb::transaction& t);
+  batch_outcome outcome(result<void> r) const;
+};
+
+written::written(const journal_batch& b, const layout::time_frame& at) {
+  constexpr std::size_t about_a_change = 256; // without its payload
+  std::size_t payloads = 0;
+  for (const auto& c : b.changes)
+    if (const auto* mail = std::get_if<keep_mail>(&c))
+      payloads += mail->body.payload.size();
+  steps.reserve(b.changes.size(), b.changes.size() * about_a_change + payloads);
+  entries.reserve(b.ends.size());
+  std::size_t i = 0;
+  for (const auto end : b.ends) {
+    entry e;
+    for (; i < end; ++i) {
+      steps.add(b.changes[i], at);
+      if (const auto* mail = std::get_if<keep_mail>(&b.changes[i])) {
+        e.brings = true;
+        e.seq = std::max(e.seq, mail->seq);
+      }
+    }
+    e.steps_end = steps.size();
+    e.bytes = steps.bytes() - bytes;
+    bytes = steps.bytes();
+    entries.push_back(e);
   }
-  return {};
+}
+
+/// May run more than once.
+result<void> written::apply(lmdb::transaction& t) {
+  std::uint64_t seq = 0;
+  std::size_t i = 0;
+  for (auto& e : entries) {
+    e.refused = e.brings && !t.claim(e.bytes);
+    if (e.refused) {
+      i = e.steps_end;
+      continue;
+    }
+    seq = std::max(seq, e.seq);
+    for (; i < e.steps_end; ++i) {
+      const auto w = steps[i];
+      auto ok = w.value ? t.put(w.to, w.key, *w.value) : forgive_missing(t.del(w.to, w.key));
+      if (!ok)
+        return ok;
+    }
+  }
+  return seq == 0 ? result<void>{} : raise_seq(t, seq);
+}
+
+batch_outcome written::outcome(result<void> r) const {
+  const bool kept = r.has_value();
+  batch_outcome out{std::move(r)};
+  for (std::size_t i = 0; kept && i < entries.size(); ++i)
+    if (entries[i].refused)
+      out.refuse(i, {ec::store_quota, "the mailbox's store is full (lmdb.map-max)"});
+  return out;
 }
 
 /// What was settled when the store was made, or last used.
@@ -67,33 +127,22 @@ public:
       aside_.remember(*view);
   }
 
-  void write(std::uint64_t source, std::vector<change> changes, kept then) override {
-    const layout::time_frame at{clock_};
-    std::vector<layout::write> writes;
-    writes.reserve(changes.size() + 1);
+  using journal::write;
+  void write(std::uint64_t source, const journal_batch& b, batch_kept then) override {
+    auto all = std::make_shared<written>(b, layout::time_frame{clock_});
+    const auto entries = all->entries.size();
+    pending_ += entries;
+    pending_bytes_ += all->bytes;
     lmdb::write_job job;
     job.source = source;
-    job.frees = true; // also to note a delivery: without it nothing could be acknowledged
-    std::uint64_t seq = 0;
-    for (const auto& c : changes) {
-      layout::encode(c, at, writes);
-      if (const auto* mail = std::get_if<keep_mail>(&c)) {
-        job.frees = false;
-        seq = std::max(seq, mail->seq);
-      }
-    }
-    for (const auto& w : writes)
-      job.bytes += layout::size_of(w);
-    const auto bytes = job.bytes;
-    pending_ += 1;
-    pending_bytes_ += bytes;
-    job.apply = [writes = std::move(writes), seq](lmdb::transaction& t) {
-      return apply(t, writes, seq);
-    };
-    job.then = [this, bytes, then = std::move(then)](result<void> r) mutable {
-      pending_ -= 1;
-      pending_bytes_ -= bytes;
-      then(std::move(r));
+    job.bytes = all->bytes;
+    job.callers = entries;
+    job.frees = true; // what it brings is set against the room entry by entry
+    job.apply = [all](lmdb::transaction& t) { return all->apply(t); };
+    job.then = [this, all, then = std::move(then)](result<void> r) mutable {
+      pending_ -= all->entries.size();
+      pending_bytes_ -= all->bytes;
+      then(all->outcome(std::move(r)));
     };
     log_->submit(std::move(job));
   }
@@ -241,6 +290,25 @@ result<founding> found(lmdb::environment& env, lmdb::writer& log) {
 }
 
 } // namespace
+
+// -- journal -------------------------------------------------------------------------------
+
+result<void> batch_outcome::of(std::size_t i) const {
+  if (!all_)
+    return all_;
+  const auto found
+    = std::ranges::lower_bound(refused_, i, {}, [](const auto& r) { return r.first; });
+  if (found == refused_.end() || found->first != i)
+    return {};
+  return std::unexpected{found->second};
+}
+
+void journal::write(std::uint64_t source, std::vector<change> changes, kept then) {
+  journal_batch b;
+  b.ends.push_back(changes.size());
+  b.changes = std::move(changes);
+  write(source, b, [then = std::move(then)](batch_outcome o) mutable { then(o.of(0)); });
+}
 
 std::expected<std::unique_ptr<journal>, lmdb::open_error>
 open_lmdb_journal(const lmdb_journal_options& options, const core::clock& clock,

@@ -237,8 +237,11 @@ partition_stats mailbox_parts::stats() const {
 }
 
 mailbox_state::~mailbox_state() {
-  if (parts)
-    parts->show(shown, {});
+  if (!parts)
+    return;
+  parts->show(shown, {});
+  if (!gathered.batch.ends.empty()) // nobody is left to be told
+    parts->store()->write(source, gathered.batch, [](const batch_outcome&) {});
 }
 
 // -- the replica -----------------------------------------------------------------------
@@ -254,6 +257,7 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
   st.followers.emplace(most);
   st.readers.emplace(most);
   st.seats.resize(st.parts->size());
+  st.source = st.replicas->size() == 1 ? 0 : self->home().index();
   begin_loading(self);
   self->delayed_send(self, clear_interval, atom::wake_v);
   return {

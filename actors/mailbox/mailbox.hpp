@@ -120,6 +120,18 @@ struct partition_seat {
   std::map<std::uint64_t, std::vector<caf::typed_response_promise<sent>>> replays;
 };
 
+/// Changes of one turn on their way to the journal: all of them are one job there and are told of
+/// in one pass.
+struct gathered_writes {
+  static constexpr std::size_t entries_max = 512; ///< written at once when there are so many,
+  static constexpr std::size_t bytes_max = 1u << 20; ///< or payloads of so many bytes
+
+  journal_batch batch;
+  std::vector<kept> then; ///< of each entry
+  std::size_t bytes = 0;  ///< of payloads
+  bool full() const noexcept { return then.size() >= entries_max || bytes >= bytes_max; }
+};
+
 /// One replica of the mailbox role; there is one on every shard. Replica i of n holds partitions
 /// i, i + n, ...; what belongs to another shard is passed on to its replica.
 struct mailbox_state {
@@ -132,6 +144,8 @@ struct mailbox_state {
   std::optional<reader_book> readers;
   line_stats shown;
   std::vector<partition_seat> seats; ///< one per partition, its own in use
+  std::uint64_t source = 0;          ///< what the journal knows this replica by
+  gathered_writes gathered;
   core::instant tick_at{};    ///< when the timer that is set fires; epoch = none is set
 };
 

@@ -4,6 +4,7 @@
 #include "core/ids.hpp"
 #include "core/json.hpp"
 #include "core/object_reader.hpp"
+#include "mailbox/packed_answers.hpp"
 #include "mailbox/stream_service.hpp"
 #include "mailbox/times.hpp"
 
@@ -55,13 +56,23 @@ void reply(const exchange_ptr& x, json result, std::uint16_t status = 200) {
   x->reply(std::move(a));
 }
 
+void reply_packed(const exchange_ptr& x, core::bytes result, std::uint16_t status = 200) {
+  transport::answer a;
+  a.status = status;
+  a.packed = std::move(result);
+  x->reply(std::move(a));
+}
+
 std::string read_topic(object_reader& in) {
   return in.text("topic", {.min_bytes = 1, .max_bytes = topic_bytes_max});
 }
 
 /// Two calls with one idempotency key are the same call if these bytes are the same.
-std::array<std::uint8_t, 32> hash_of(const json& args) {
-  return core::b3::hash(core::dump_cbor(args).view());
+std::array<std::uint8_t, 32> hash_of(const transport::call& c) {
+  if (!c.packed)
+    return core::b3::hash(core::dump_cbor(c.args).view());
+  const auto all = c.packed->canonical();
+  return core::b3::hash({reinterpret_cast<const std::uint8_t*>(all.data()), all.size()});
 }
 
 // -- send ------------------------------------------------------------------------
@@ -85,7 +96,7 @@ std::map<std::string, std::string> read_attrs(object_reader& in) {
 }
 
 result<outgoing> read_outgoing(const transport::call& c, const transport::principal& who) {
-  object_reader in{c.args};
+  auto in = transport::args_of(c);
   outgoing m;
   m.topic = read_topic(in);
   m.payload = in.binary("payload", core::limits::json_body_bytes_max);
@@ -100,7 +111,7 @@ result<outgoing> read_outgoing(const transport::call& c, const transport::princi
   if (!c.idempotency_key.empty()) {
     m.caller = who.id;
     m.idempotency_key = c.idempotency_key;
-    m.body_hash = hash_of(c.args);
+    m.body_hash = hash_of(c);
   }
   return m;
 }
@@ -112,7 +123,10 @@ void serve_send(const role& box, const exchange_ptr& x) {
   box.call(x->self(), x->request().deadline, std::move(*m))
     .then(
       [x](const sent& s) {
-        reply(x, {{"message_id", s.message_id}, {"duplicate", s.duplicate}}, 202);
+        if (x->request().packed)
+          reply_packed(x, pack(s), 202);
+        else
+          reply(x, {{"message_id", s.message_id}, {"duplicate", s.duplicate}}, 202);
       },
       fail_with(x));
 }
@@ -125,7 +139,7 @@ milliseconds read_visibility(object_reader& in, operation_limits limits) {
 }
 
 void serve_receive(const role& box, operation_limits limits, const exchange_ptr& x) {
-  object_reader in{x->request().args};
+  auto in = transport::args_of(x->request());
   receive r;
   r.topic = read_topic(in);
   r.most.messages = in.optional_uint("max", 1, messages_a_call_max).value_or(1);
@@ -134,6 +148,8 @@ void serve_receive(const role& box, operation_limits limits, const exchange_ptr&
   if (auto ok = in.finish(); !ok)
     return x->fail(ok.error());
   auto answer = [x](const received& got) {
+    if (x->request().packed)
+      return reply_packed(x, pack(got.messages));
     json messages = json::array();
     for (const auto& d : got.messages)
       messages.push_back(to_json(d));
@@ -232,7 +248,7 @@ void serve_read(const role& box, const exchange_ptr& x) {
 // -- receipts ----------------------------------------------------------------------
 
 void serve_settle(const role& box, bool ack, const exchange_ptr& x) {
-  object_reader in{x->request().args};
+  auto in = transport::args_of(x->request());
   settle s;
   s.topic = read_topic(in);
   s.receipts = in.texts("receipts", receipts_max, {.min_bytes = 1, .max_bytes = 64});
@@ -243,6 +259,8 @@ void serve_settle(const role& box, bool ack, const exchange_ptr& x) {
   box.call(x->self(), x->request().deadline, std::move(s))
     .then(
       [x, receipts](const settled& done) {
+        if (x->request().packed)
+          return reply_packed(x, pack(done.statuses, receipts));
         json results = json::array();
         for (std::size_t i = 0; i < receipts.size() && i < done.statuses.size(); ++i)
           results.push_back({{"receipt", receipts[i]},
@@ -319,13 +337,13 @@ std::vector<transport::operation> operations(role box, operation_limits limits) 
   auto add = [&rows](operation row) { rows.push_back(std::move(row)); };
   add({.name = "mb.send", .method = "POST", .path = "/v1/mailbox/{topic}", .label = label,
        .needs = access::write, .takes = body::json,
-       .handle = [=](exchange_ptr x) { serve_send(box, x); }});
+       .reads_packed = true, .handle = [=](exchange_ptr x) { serve_send(box, x); }});
   add({.name = "mb.peek", .method = "GET", .path = "/v1/mailbox/{topic}", .label = label,
        .needs = access::read, .query = {{"limit", integer}},
        .handle = [=](exchange_ptr x) { serve_look(box, false, x); }});
   add({.name = "mb.recv", .method = "POST", .path = "/v1/mailbox/{topic}/receive", .label = label,
        .needs = access::write, .takes = body::json, .waits = true,
-       .handle = [=](exchange_ptr x) { serve_receive(box, limits, x); }});
+       .reads_packed = true, .handle = [=](exchange_ptr x) { serve_receive(box, limits, x); }});
   add({.name = "mb.sub", .method = "GET", .path = "/v1/mailbox/{topic}/stream", .label = label,
        .needs = access::write,
        .query = {{"visibility_ms", integer}, {"max", integer}, {"heartbeat_s", integer}},
@@ -339,10 +357,10 @@ std::vector<transport::operation> operations(role box, operation_limits limits) 
        .waits = true, .handle = [=](exchange_ptr x) { serve_follow(box, x); }});
   add({.name = "mb.ack", .method = "POST", .path = "/v1/mailbox/{topic}/ack", .label = label,
        .needs = access::write, .takes = body::json,
-       .handle = [=](exchange_ptr x) { serve_settle(box, true, x); }});
+       .reads_packed = true, .handle = [=](exchange_ptr x) { serve_settle(box, true, x); }});
   add({.name = "mb.nack", .method = "POST", .path = "/v1/mailbox/{topic}/nack", .label = label,
        .needs = access::write, .takes = body::json,
-       .handle = [=](exchange_ptr x) { serve_settle(box, false, x); }});
+       .reads_packed = true, .handle = [=](exchange_ptr x) { serve_settle(box, false, x); }});
   add({.name = "mb.dlq", .method = "GET", .path = "/v1/mailbox/{topic}/dlq", .label = label,
        .needs = access::admin, .query = {{"limit", integer}},
        .handle = [=](exchange_ptr x) { serve_look(box, true, x); }});

@@ -6,6 +6,7 @@
 #include "mailbox/receipt.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ron::mailbox {
 
@@ -56,6 +57,11 @@ std::uint64_t partition::size_of(const message& m) noexcept {
 void partition::note_state(const topic_state& t, std::uint64_t seq, const message& m) {
   if (stored())
     changes_.emplace_back(keep_state{t.in, seq, m});
+}
+
+void partition::move_changes(std::vector<change>& to) {
+  std::ranges::move(changes_, std::back_inserter(to));
+  changes_.clear();
 }
 
 // -- sending -------------------------------------------------------------------

@@ -210,8 +210,12 @@ public:
   /// When the topic can deliver its next message without another send; none = never.
   std::optional<core::instant> next_delivery(const std::string& topic) const;
 
-  /// What the store has to keep since the last call, in order.
+  /// True while there is something that the store has to keep.
+  bool changed() const noexcept { return !changes_.empty(); }
+  /// What that is, since the last call, in order.
   std::vector<change> take_changes() { return std::exchange(changes_, {}); }
+  /// The same, behind what `to` has.
+  void move_changes(std::vector<change>& to);
   /// Forgets everything but totals and changes. Only with nothing unconfirmed.
   void clear();
   /// Takes back what a store kept, within `limits` or not.

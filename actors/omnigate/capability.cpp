@@ -68,6 +68,25 @@ result<void> check(std::string_view caveat, const capability_use& use) {
 
 } // namespace
 
+// -- proven_tokens -----------------------------------------------------------------------
+
+proven_tokens::caveats proven_tokens::find(const core::b3::digest& token) {
+  auto& p = place_of(token);
+  std::unique_lock lock{p.mutex, std::try_to_lock};
+  return lock && p.of && p.token == token ? p.of : nullptr;
+}
+
+void proven_tokens::remember(const core::b3::digest& token, caveats of) {
+  auto& p = place_of(token);
+  std::unique_lock lock{p.mutex, std::try_to_lock};
+  if (!lock)
+    return;
+  p.token = token;
+  p.of.swap(of); // what was there goes after the lock
+}
+
+// -- operator_capability -----------------------------------------------------------------
+
 operator_capability::operator_capability() {
   core::random_bytes(root_key_);
 }
@@ -91,15 +110,28 @@ std::string operator_capability::mint(std::int64_t wall_ms, std::chrono::seconds
   return token.encode().value_or(std::string{});
 }
 
-result<void> operator_capability::verify(core::byte_view binary, const capability_use& use) const {
+/// The caveats of a token that is ours. Error: unauth.
+result<proven_tokens::caveats> operator_capability::caveats_of(core::byte_view binary) const {
+  const auto digest = core::b3::hash(binary);
+  if (auto known = proven_.find(digest))
+    return known;
   auto token = macaroon::decode(binary);
   if (!token)
     return std::unexpected{token.error()};
   if (!token->verify(root_key_))
     return fail(ec::unauth, "capability: not one of this node");
+  auto caveats = std::make_shared<const std::vector<std::string>>(token->caveats());
+  proven_.remember(digest, caveats);
+  return caveats;
+}
+
+result<void> operator_capability::verify(core::byte_view binary, const capability_use& use) const {
+  const auto caveats = caveats_of(binary);
+  if (!caveats)
+    return std::unexpected{caveats.error()};
   // Expired wins over forbidden: a caller with an old token needs a new one first.
   result<void> refused;
-  for (const auto& caveat : token->caveats())
+  for (const auto& caveat : **caveats)
     if (auto ok = check(caveat, use); !ok && (refused || ok.error().code == ec::unauth))
       refused = ok;
   return refused;

@@ -3,12 +3,17 @@
 #include "core/bytes.hpp"
 #include "core/error.hpp"
 
+#include "core/hash.hpp"
+
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ron::omnigate {
 
@@ -16,6 +21,30 @@ namespace ron::omnigate {
 struct capability_use {
   std::string_view operation; ///< OAP name, e.g. "o.put"
   std::int64_t wall_ms = 0;   ///< now
+};
+
+/// Tokens whose signatures were found good lately, so that a caller who shows the same one with
+/// every request pays for its chain of HMACs once. A signature stays good as long as its key: what
+/// is remembered never turns wrong. Keeps digests, no tokens; bounded, a newcomer takes the place
+/// of another. Any thread; a place that another thread looks at counts as not there.
+class proven_tokens {
+public:
+  using caveats = std::shared_ptr<const std::vector<std::string>>;
+  static constexpr std::size_t places = 64; ///< a power of two
+
+  /// The caveats of the token with this digest; null if it is not remembered.
+  caveats find(const core::b3::digest& token);
+  void remember(const core::b3::digest& token, caveats of);
+
+private:
+  struct alignas(64) place {
+    std::mutex mutex;
+    core::b3::digest token{};
+    caveats of;
+  };
+  place& place_of(const core::b3::digest& token) noexcept { return places_[token[0] % places]; }
+
+  std::array<place, places> places_;
 };
 
 /// The node's own root key and the tokens made from it: whoever holds a token minted here is the
@@ -46,7 +75,10 @@ public:
   core::result<void> verify(core::byte_view token, const capability_use& use) const;
 
 private:
+  core::result<proven_tokens::caveats> caveats_of(core::byte_view token) const;
+
   std::array<std::uint8_t, 32> root_key_;
+  mutable proven_tokens proven_;
 };
 
 } // namespace ron::omnigate

@@ -5,6 +5,8 @@
 #include "core/error.hpp"
 #include "core/ids.hpp"
 #include "core/json.hpp"
+#include "core/object_reader.hpp"
+#include "core/packed_object.hpp"
 #include "transport/wire.hpp"
 
 #include <caf/fwd.hpp>
@@ -41,6 +43,7 @@ struct call {
   core::instant deadline;          ///< absolute, monotonic; min(our cap, what the caller gave)
   core::bytes capability;          ///< binary macaroon; empty = anonymous
   core::json args;                 ///< object: path, query and body (HTTP) or the args map (OAP)
+  std::optional<core::packed_object> packed; ///< then `args` is null: see `operation::reads_packed`
   std::optional<range_request> range;
   std::string if_match;            ///< HTTP If-Match or OAP `_if`; empty = not given
   std::string if_none_match;
@@ -49,6 +52,11 @@ struct call {
   std::string idempotency_key;     ///< <= 128 printable bytes; empty = not given
   std::optional<std::uint64_t> body_length; ///< declared length of an object body; never trusted
 };
+
+/// A reader of the arguments, in whichever form they came. `c` outlives it.
+inline core::object_reader args_of(const call& c) {
+  return c.packed ? core::object_reader{*c.packed} : core::object_reader{c.args};
+}
 
 /// Who asks, established by the gate from the capability and the wire.
 struct principal {
@@ -68,6 +76,7 @@ struct header {
 struct answer {
   std::uint16_t status = 200;
   core::json result;               ///< null = no body (204, 304)
+  core::bytes packed;              ///< instead of `result`, as CBOR: to a call that came `packed`
   std::vector<header> headers;
   std::string content_type;        ///< empty = by Accept; else `text` is sent as it is
   std::string text;                ///< body when `content_type` is set (metrics, pages)

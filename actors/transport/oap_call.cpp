@@ -4,6 +4,9 @@
 #include "core/object_reader.hpp"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
 
 namespace ron::transport {
 
@@ -43,7 +46,7 @@ result<range_request> read_range(const json& v) {
 }
 
 /// Takes `key` out of the map; null if it is not there.
-json take(json& map, const char* key) {
+json take(json& map, std::string_view key) {
   auto i = map.find(key);
   if (i == map.end())
     return nullptr;
@@ -52,28 +55,70 @@ json take(json& map, const char* key) {
   return v;
 }
 
-result<void> read_reserved(json& args, call& c, core::id_source& ids, std::int64_t wall_ms,
-                           std::optional<std::uint64_t>& budget_ms) {
-  json reserved = json::object();
-  for (auto key : {"_corr", "_trace", "_idem", "_dl", "_if"})
-    if (auto v = take(args, key); !v.is_null())
-      reserved[key] = std::move(v);
-  core::object_reader in{reserved};
-  auto corr = in.optional_text("_corr");
-  auto trace = in.optional_text("_trace");
+constexpr std::array<std::string_view, 5> reserved_keys{"_corr", "_trace", "_idem", "_dl", "_if"};
+
+bool is_reserved(std::string_view key) {
+  return std::ranges::find(reserved_keys, key) != reserved_keys.end();
+}
+
+/// What the wire itself reads of the arguments.
+struct reserved_args {
+  std::optional<std::string> corr;
+  std::optional<std::string> trace;
+  std::optional<std::uint64_t> budget_ms;
+};
+
+result<void> read_reserved(core::object_reader in, call& c, reserved_args& out) {
+  out.corr = in.optional_text("_corr");
+  out.trace = in.optional_text("_trace");
   c.idempotency_key = in.optional_text("_idem", {.min_bytes = 1, .max_bytes = idempotency_key_max})
                         .value_or(std::string{});
-  budget_ms = in.optional_uint("_dl", 1, deadline_ms_max);
+  out.budget_ms = in.optional_uint("_dl", 1, deadline_ms_max);
   c.if_match = in.optional_text("_if", {.min_bytes = 1, .max_bytes = condition_max})
                  .value_or(std::string{});
   if (!is_printable(c.idempotency_key))
     in.refuse("_idem", "expected printable ASCII");
-  if (auto ok = in.finish(); !ok)
+  return in.finish();
+}
+
+result<void> read_packed_args(call& c, reserved_args& out) {
+  const auto reserved = c.packed->split(is_reserved);
+  if (reserved.size() == 0)
+    return {};
+  return read_reserved(core::object_reader{reserved}, c, out);
+}
+
+result<void> read_tree_args(const core::bytes& cbor, call& c, reserved_args& out) {
+  c.args = json::object();
+  if (cbor.empty())
+    return {};
+  auto args = core::parse_cbor(cbor.view());
+  if (!args)
+    return fail(ec::bad_request, "args: " + args.error().message);
+  if (!args->is_object())
+    return fail(ec::bad_request, "args: expected a map");
+  c.args = std::move(*args);
+  json reserved = json::object();
+  for (const auto key : reserved_keys)
+    if (auto v = take(c.args, key); !v.is_null())
+      reserved[std::string{key}] = std::move(v);
+  return read_reserved(core::object_reader{reserved}, c, out);
+}
+
+result<void> read_args(const core::bytes& cbor, call& c, reserved_args& out) {
+  if (c.op->reads_packed)
+    c.packed = core::packed_object::scan(cbor);
+  if (c.packed && !c.packed->has("range"))
+    return read_packed_args(c, out);
+  c.packed.reset();
+  if (auto ok = read_tree_args(cbor, c, out); !ok)
     return ok;
-  auto own = corr ? core::corr_id::parse(*corr) : std::nullopt;
-  c.corr = own ? *own : ids.next_corr(wall_ms);
-  auto parent = trace ? core::trace_context::parse(*trace) : std::nullopt;
-  c.traceparent = (parent ? ids.child_of(*parent) : ids.new_trace()).to_text();
+  if (auto range = take(c.args, "range"); !range.is_null()) {
+    auto r = read_range(range);
+    if (!r)
+      return std::unexpected{r.error()};
+    c.range = *r;
+  }
   return {};
 }
 
@@ -92,30 +137,20 @@ result<call> call_of(const oap::opened& start, const oap_service& service, const
   c.peer = peer.peer;
   c.started = now;
   c.capability = start.cap;
-  c.args = json::object();
-  if (!start.args.empty()) {
-    auto args = core::parse_cbor(start.args.view());
-    if (!args)
-      return fail(ec::bad_request, "args: " + args.error().message);
-    if (!args->is_object())
-      return fail(ec::bad_request, "args: expected a map");
-    c.args = std::move(*args);
-  }
-  std::optional<std::uint64_t> budget_ms;
-  if (auto ok = read_reserved(c.args, c, ids, service.clock().wall_ms(), budget_ms); !ok)
+  reserved_args reserved;
+  if (auto ok = read_args(start.args, c, reserved); !ok)
     return std::unexpected{ok.error()};
-  if (auto range = take(c.args, "range"); !range.is_null()) {
-    auto r = read_range(range);
-    if (!r)
-      return std::unexpected{r.error()};
-    c.range = *r;
-  }
+  auto own = reserved.corr ? core::corr_id::parse(*reserved.corr) : std::nullopt;
+  c.corr = own ? *own : ids.next_corr(service.clock().wall_ms());
+  auto parent = reserved.trace ? core::trace_context::parse(*reserved.trace) : std::nullopt;
+  c.traceparent = (parent ? ids.child_of(*parent) : ids.new_trace()).to_text();
   const auto& limits = service.settings();
   const auto cap = c.op->waits ? limits.wait_max : limits.request_timeout;
   c.deadline = core::deadline_after(now, cap);
-  if (budget_ms && !c.op->waits)
-    c.deadline = std::min(c.deadline,
-                          now + std::chrono::milliseconds{static_cast<std::int64_t>(*budget_ms)});
+  if (reserved.budget_ms && !c.op->waits) {
+    const std::chrono::milliseconds left{static_cast<std::int64_t>(*reserved.budget_ms)};
+    c.deadline = std::min(c.deadline, now + left);
+  }
   return c;
 }
 

@@ -9,7 +9,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -57,7 +57,7 @@ private:
   /// The actor of a stream and what it said that is not with the session yet.
   struct slot {
     caf::actor actor;
-    std::deque<stream_item> pending{};
+    std::list<stream_item> pending{};             ///< mostly empty, and then it costs nothing
     oap::events events{};                         ///< of this read, emptied by `deliver`
     std::uint32_t room = 0;                       ///< chunks taken that the stream was not told of
     std::optional<core::instant> blocked_since{}; ///< since when nothing of `pending` moves

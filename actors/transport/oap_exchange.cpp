@@ -99,11 +99,14 @@ void oap_exchange::reply(answer a) {
     return;
   if (a.status >= status_error_min)
     return fail({ec::bad_request, "status " + std::to_string(a.status)});
-  if (a.result.is_null() && a.text.empty()) {
-    emit(self_, send_end{a.status});
-    return over(a.status, ec::none);
+  auto map = std::move(a.packed);
+  if (map.empty()) {
+    if (a.result.is_null() && a.text.empty()) {
+      emit(self_, send_end{a.status});
+      return over(a.status, ec::none);
+    }
+    map = a.text.empty() ? core::dump_cbor(a.result) : core::bytes::copy(a.text);
   }
-  auto map = a.text.empty() ? core::dump_cbor(a.result) : core::bytes::copy(a.text);
   if (map.size() > map_bytes_max)
     return fail({ec::body_cap, "the answer is longer than one frame; ask for fewer items"});
   send_chunk c;

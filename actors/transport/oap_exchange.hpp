@@ -3,7 +3,7 @@
 #include "transport/exchange.hpp"
 #include "transport/oap_stream.hpp"
 
-#include <deque>
+#include <list>
 
 namespace ron::transport {
 
@@ -72,7 +72,8 @@ private:
   call call_;
   admission admitted_;
   const bool reply_objects_;
-  std::deque<body_frame> body_;       ///< bounded by our window; one of it inflated
+  std::list<body_frame> body_;        ///< bounded by our window; one of it inflated. Mostly empty,
+                                      ///< and then it costs nothing
   body_handler wants_body_;
   core::instant body_since_{};        ///< since when a piece is waited for
   room_handler wants_room_;

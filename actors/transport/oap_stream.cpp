@@ -7,11 +7,28 @@ namespace ron::transport {
 
 namespace {
 
-/// Sets the timer that looks after the request's deadlines.
+/// Sets the timer that looks after the request's deadlines, unless one fires by `at`: that one is
+/// set anew when it does. A slot serves thousands of requests in the time of one deadline, and CAF
+/// keeps each timer until it fires.
 void arm(oap_stream_self self, core::instant at) {
-  const auto generation = ++self->state.timer;
-  self->delayed_send(self, core::timeout_until(at, self->state.service->clock().now()),
-                     atom::tick_v, generation);
+  auto& st = self->state;
+  st.due = at;
+  if (st.timer_at != core::instant{} && st.timer_at <= at)
+    return;
+  st.timer_at = at;
+  self->delayed_send(self, core::timeout_until(at, st.service->clock().now()), atom::tick_v,
+                     ++st.timer);
+}
+
+/// The timer fired.
+void look_at_deadlines(oap_stream_self self) {
+  auto& st = self->state;
+  st.timer_at = {};
+  auto x = st.current.lock();
+  if (!x || st.answered)
+    return;
+  const auto now = st.service->clock().now();
+  arm(self, now < st.due ? st.due : x->check(now));
 }
 
 /// The stream is over for us: the slot is free for the next one.
@@ -21,7 +38,6 @@ void leave(oap_stream_self self) {
     x->cancel();
   st.current.reset();
   st.corr = 0;
-  ++st.timer;
 }
 
 void refuse(oap_stream_self self, core::error why) {
@@ -123,11 +139,8 @@ caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf
       },
       [self](const stream_room& room) { take_room(self, room.corr, room.chunks, room.turn); },
       [self](atom::tick, std::uint64_t generation) {
-        auto& st = self->state;
-        auto x = st.current.lock();
-        if (generation != st.timer || !x || st.answered)
-          return;
-        arm(self, x->check(st.service->clock().now()));
+        if (generation == self->state.timer)
+          look_at_deadlines(self);
       },
       [self](atom::drain) {
         if (auto x = self->state.current.lock())

@@ -30,7 +30,9 @@ struct oap_stream_state {
   std::uint32_t chunks_out = 0;           ///< with the connection
   bool answered = false;                  ///< the answer is complete
   core::id_source ids;
-  std::uint64_t timer = 0;                ///< generation of the timer that is set
+  core::instant due{};                    ///< when the request's deadlines are to be looked at
+  core::instant timer_at{};               ///< when the timer that is set fires; epoch = none is
+  std::uint64_t timer = 0;                ///< its generation
 };
 
 using oap_stream_self = core::dynamic_self<oap_stream_state>;

@@ -52,6 +52,7 @@ struct operation {
   std::vector<query_param> query{};
   bool waits = false;        ///< a long poll or a stream of events: a waiter with its own cap, not
                              ///< an in-flight request
+  bool reads_packed = false; ///< it reads its arguments by `args_of`: no tree is made of plain ones
   std::function<void(exchange_ptr)> handle{};
 };
 

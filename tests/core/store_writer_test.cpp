@@ -86,6 +86,29 @@ TEST_F(StoreWriter, ReportsOnlyAfterTheCommit) {
   EXPECT_EQ(seen.get_future().get(), "v") << "another transaction sees it";
 }
 
+TEST_F(StoreWriter, APartOfAJobClaimsRoomOfItsOwn) {
+  auto small = options();
+  small.map_bytes = 1u << 20;
+  open(small);
+  const std::string value(100'000, 'v');
+  std::size_t fitted = 0;
+  auto job = [&](transaction& t) -> result<void> {
+    fitted = 0; // it may run again
+    for (int i = 0; i < 40 && t.claim(value.size()); ++i, ++fitted)
+      if (auto ok = t.put(data, text(std::to_string(i)), text(value)); !ok)
+        return ok;
+    return {};
+  };
+  EXPECT_TRUE(wait(submit(job, 0, 40 * value.size(), true)));
+  EXPECT_GT(fitted, 4u);
+  EXPECT_LT(fitted, 10u);
+  EXPECT_EQ(wait(submit([&](transaction& t) { return t.put(data, text("x"), text(value)); }, 0,
+                        value.size()))
+              .error()
+              .code,
+            ec::store_quota) << "a job as a whole claims from the same room";
+}
+
 TEST_F(StoreWriter, AFailedSyncFailsTheBatchAndReopens) {
   open();
   ASSERT_TRUE(put("a", "1"));

@@ -89,4 +89,37 @@ TEST(Capability, UnknownCaveatsFailClosed) {
     EXPECT_NE(check(node, with(node.mint(now, 1h), caveat)), ec::none) << caveat;
 }
 
+TEST(Capability, ARememberedTokenIsLookedAtAnewWithEachUse) {
+  operator_capability node;
+  const auto token = with(node.mint(now, 1h), "ops = o.get");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(check(node, token, now, "o.get"), ec::none);
+    EXPECT_EQ(check(node, token, now, "o.put"), ec::forbidden);
+    EXPECT_EQ(check(node, token, now + 3'600'000, "o.get"), ec::unauth);
+  }
+  auto forged = token;
+  forged.back() = static_cast<char>(forged.back() ^ 1);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(check(node, forged, now, "o.get"), ec::unauth) << "only what was good is remembered";
+}
+
+TEST(ProvenTokens, KeepAsManyAsThereArePlaces) {
+  proven_tokens proven;
+  auto digest = [](std::uint8_t place, std::uint8_t which) {
+    ron::core::b3::digest d{};
+    d[0] = place;
+    d[1] = which;
+    return d;
+  };
+  const auto caveats = std::make_shared<const std::vector<std::string>>();
+  for (unsigned i = 0; i < proven_tokens::places; ++i)
+    proven.remember(digest(static_cast<std::uint8_t>(i), 1), caveats);
+  for (unsigned i = 0; i < proven_tokens::places; ++i)
+    EXPECT_EQ(proven.find(digest(static_cast<std::uint8_t>(i), 1)), caveats);
+  EXPECT_EQ(proven.find(digest(3, 2)), nullptr);
+  proven.remember(digest(3, 2), caveats);
+  EXPECT_EQ(proven.find(digest(3, 2)), caveats);
+  EXPECT_EQ(proven.find(digest(3, 1)), nullptr) << "a newcomer takes the place";
+}
+
 } // namespace

@@ -168,13 +168,15 @@ void shard::poll_some() {
   }
 }
 
-// Straight into the blocking call: polling first would cost one more system call per sleep.
+// Straight into the blocking call: polling first would cost one more system call per sleep. What
+// came with the first event is taken, too: it goes through one turn, to one write of each kind.
 void shard::sleep() {
   if (!inbox_.may_sleep())
     return;
   bump(sleeps_);
   io_->run_one();
   inbox_.awake();
+  poll_some();
 }
 
 // -- life ----------------------------------------------------------------------------

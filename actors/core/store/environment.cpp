@@ -147,7 +147,8 @@ std::expected<void, open_error> environment::check_format() {
     scoped_txn txn{env_};
     if (txn.rc() != 0)
       return open_fail_errno(options_.path + ": cannot begin", txn.rc());
-    transaction t{dbis_, txn.get()};
+    map_room unlimited;
+    transaction t{dbis_, txn.get(), unlimited};
     auto format = t.get(meta(), text(format_key));
     if (!format && format.error().code != ec::not_found)
       return open_fail(open_failure::failed, format.error().message);
@@ -200,7 +201,8 @@ std::expected<void, open_error> environment::migrate_from(std::uint32_t old_form
   scoped_txn txn{env_};
   if (txn.rc() != 0)
     return open_fail_errno(options_.path + ": cannot begin", txn.rc());
-  transaction t{dbis_, txn.get()};
+  map_room unlimited;
+  transaction t{dbis_, txn.get(), unlimited};
   if (auto ok = options_.migrate(t, old_format); !ok)
     return open_fail(open_failure::failed, options_.path + ": migration from format "
                                              + std::to_string(old_format)

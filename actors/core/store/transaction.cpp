@@ -114,6 +114,15 @@ cursor transaction::scan(table t) const noexcept {
   return cursor{txn_, dbis_[static_cast<std::size_t>(t)]};
 }
 
+bool transaction::claim(std::size_t bytes) noexcept {
+  constexpr std::uint64_t rest_of_a_page = 4'096;
+  const auto n = bytes + rest_of_a_page;
+  if (n > room_.limit - room_.used)
+    return false;
+  room_.used += n;
+  return true;
+}
+
 result<void> transaction::write(table t, byte_view k, byte_view v, unsigned flags) {
   auto key = to_val(k);
   auto value = to_val(v);

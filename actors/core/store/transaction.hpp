@@ -80,11 +80,20 @@ private:
   MDB_txn* txn_;
 };
 
+/// What a batch may write before new data is refused, and has written of it.
+struct map_room {
+  std::uint64_t limit = UINT64_MAX;
+  std::uint64_t used = 0;
+};
+
 /// What a write job sees and changes: everything before it in the batch, nothing of others after.
 /// Lives on the writer's thread during `write_job::apply`.
 class transaction {
 public:
-  transaction(std::span<const unsigned> dbis, MDB_txn* txn) noexcept : dbis_(dbis), txn_(txn) {}
+  transaction(std::span<const unsigned> dbis, MDB_txn* txn, map_room& room) noexcept
+    : dbis_(dbis), txn_(txn), room_(room) {
+    // nop
+  }
   transaction(const transaction&) = delete;
   transaction& operator=(const transaction&) = delete;
 
@@ -101,6 +110,11 @@ public:
   /// Removes. Error: not_found.
   result<void> del(table t, byte_view k);
 
+  /// Sets `bytes` of new data against the room that the map has for it; false if there is no such
+  /// room. For a job that counts as one that frees and has parts that do not: the writer does the
+  /// same for jobs as a whole.
+  bool claim(std::size_t bytes) noexcept;
+
   /// True once something may have changed: a job that fails now must be rolled back.
   bool touched() const noexcept { return touched_; }
 
@@ -109,6 +123,7 @@ private:
 
   std::span<const unsigned> dbis_;
   MDB_txn* txn_;
+  map_room& room_;
   bool touched_ = false;
 };
 

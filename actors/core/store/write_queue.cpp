@@ -12,6 +12,7 @@ bool write_queue::push(write_job& job) {
     turns_.push_back(job.source);
   ++size_;
   bytes_ += job.bytes;
+  callers_ += job.callers;
   line->second.push_back(std::move(job));
   return true;
 }
@@ -33,6 +34,7 @@ std::optional<write_job> write_queue::pop(std::size_t batch_bytes, std::size_t b
     turns_.push_back(source);
   --size_;
   bytes_ -= out->bytes;
+  callers_ -= out->callers;
   return out;
 }
 

@@ -28,6 +28,8 @@ struct write_job {
   /// Called exactly once: by the writer's thread after the commit has returned, or before `submit`
   /// returns if the job was refused. Quick, and never blocks.
   std::move_only_function<void(result<void>)> then;
+  /// How many wait for its outcome: a commit gathers as many as the last one served.
+  std::size_t callers = 1;
 };
 
 struct write_queue_limits {
@@ -50,6 +52,7 @@ public:
 
   std::size_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t callers() const noexcept { return callers_; }
   bool empty() const noexcept { return size_ == 0; }
 
 private:
@@ -58,6 +61,7 @@ private:
   std::deque<std::uint64_t> turns_; ///< each source with a line, once
   std::size_t size_ = 0;
   std::size_t bytes_ = 0;
+  std::size_t callers_ = 0;
 };
 
 } // namespace ron::core::store

@@ -21,9 +21,6 @@ using steady = std::chrono::steady_clock;
 /// A file that could not be opened again is tried this often while writes come in.
 constexpr auto reopen_interval = 250ms;
 
-/// What a job takes besides its bytes: the rest of a page.
-constexpr std::uint64_t job_pages_bytes = 4'096;
-
 } // namespace
 
 /// One group commit.
@@ -35,14 +32,15 @@ struct writer::batch {
   };
   std::vector<item> items;
   std::size_t bytes = 0;
+  std::size_t callers = 0;
   steady::time_point end{};
-  std::uint64_t room = 0;    ///< for new data
-  std::uint64_t data = 0;    ///< written by jobs that do not free, roughly
+  map_room room;             ///< for jobs that do not free
   bool changed = false;      ///< there is something to commit
   bool spoilt = false;       ///< a failed job has left traces in the transaction
 
   void add(write_job job) {
     bytes += job.bytes;
+    callers += job.callers;
     items.push_back({std::move(job), {}});
   }
 };
@@ -62,7 +60,9 @@ void writer::submit(write_job job) {
   {
     std::lock_guard guard{mutex_};
     if (!stopping_ && queue_.push(job)) {
-      work_.notify_one();
+      // Whoever lingers for more is not woken for each of them.
+      if (!lingering_ || is_enough())
+        work_.notify_one();
       return;
     }
     ++stats_.refused_jobs;
@@ -103,13 +103,16 @@ bool writer::wait_for_work() {
     return false;
   // Callers of the last batch who write again come back within moments of each other. Waiting for
   // them a fraction of a commit is cheaper than a commit for the first of them alone.
-  auto enough = [this] {
-    return stopping_ || queue_.size() >= last_batch_jobs_ || queue_.bytes() >= limits_.batch_bytes;
-  };
+  lingering_ = true;
   auto linger = std::min<std::chrono::nanoseconds>(limits_.batch_time, last_commit_ / 2);
-  if (!enough())
-    work_.wait_for(lock, linger, enough);
+  work_.wait_for(lock, linger, [this] { return stopping_ || is_enough(); });
+  lingering_ = false;
   return true;
+}
+
+/// As many wait as were told of the last commit, or all that fits into a batch.
+bool writer::is_enough() const noexcept {
+  return queue_.callers() >= last_batch_callers_ || queue_.bytes() >= limits_.batch_bytes;
 }
 
 std::optional<write_job> writer::next(const batch& b) {
@@ -140,7 +143,7 @@ result<void> writer::attempt(batch& b) {
   if (!txn)
     return std::unexpected{txn.error()};
   b.end = steady::now() + limits_.batch_time;
-  b.room = room_for_data();
+  b.room.limit = room_for_data();
   fill(b, *txn);
   while (b.spoilt) {
     ::mdb_txn_abort(*txn);
@@ -170,7 +173,7 @@ void writer::fill(batch& b, MDB_txn* txn) {
 void writer::replay(batch& b, MDB_txn* txn) {
   b.spoilt = false;
   b.changed = false;
-  b.data = 0;
+  b.room.used = 0;
   for (auto& item : b.items) {
     if (!item.applied)
       continue;
@@ -191,13 +194,11 @@ void writer::take(batch& b) {
 }
 
 result<void> writer::apply(batch& b, write_job& job, MDB_txn* txn) {
-  const auto data = job.frees ? 0 : job.bytes + job_pages_bytes;
-  if (data > b.room - b.data)
+  transaction t{env_.dbis(), txn, b.room};
+  if (!job.frees && !t.claim(job.bytes))
     return fail(ec::store_quota, "store: " + env_.path() + " is full (lmdb.map-max)");
-  b.data += data;
   if (auto rc = faults_ != nullptr ? faults_->on_write() : 0; rc != 0)
     return lmdb_fail(rc, "write");
-  transaction t{env_.dbis(), txn};
   result<void> out;
   try {
     out = job.apply(t);
@@ -285,7 +286,7 @@ void writer::reopen() {
 void writer::finish(batch& b, const result<void>& committed) {
   {
     std::lock_guard guard{mutex_};
-    last_batch_jobs_ = b.items.size();
+    last_batch_callers_ = b.callers;
     stats_.largest_batch = std::max(stats_.largest_batch, b.items.size());
     for (auto& item : b.items) {
       if (item.outcome && !committed)

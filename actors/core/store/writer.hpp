@@ -85,6 +85,7 @@ private:
   result<void> apply(batch& b, write_job& job, MDB_txn* txn);
   result<void> commit(MDB_txn* txn);
   result<MDB_txn*> begin();
+  bool is_enough() const noexcept;
   std::uint64_t room_for_data() const;
   void reopen();
   void finish(batch& b, const result<void>& committed);
@@ -100,7 +101,8 @@ private:
   std::condition_variable work_;
   write_queue queue_;
   writer_stats stats_;
-  std::size_t last_batch_jobs_ = 0;
+  std::size_t last_batch_callers_ = 0;
+  bool lingering_ = false;
   std::chrono::nanoseconds last_commit_{};
   bool stopping_ = false;
   std::once_flag joined_;

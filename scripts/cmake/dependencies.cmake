@@ -11,6 +11,7 @@
 #   libmacaroons    ron::dep_macaroons                    capabilities
 #   libidn2         ron::dep_idn2                         names
 #   libunistring    ron::dep_unistring                    names
+#   jemalloc        ron::dep_malloc                       ron-node; nothing under a sanitizer
 #   zstd, zlib      ron::dep_zstd ron::dep_zlib           transport
 #   FTXUI           ron::dep_ftxui                        ronctl top
 #   GoogleTest      GTest::gtest_main GTest::gmock        ron_test() adds them
@@ -31,6 +32,12 @@ pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET GLOBAL lmdb)
 pkg_check_modules(MACAROONS REQUIRED IMPORTED_TARGET GLOBAL libmacaroons)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET GLOBAL libidn2)
 pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET GLOBAL libngtcp2>=1.22 libngtcp2_crypto_ossl)
+add_library(ron_dep_malloc INTERFACE)
+add_library(ron::dep_malloc ALIAS ron_dep_malloc)
+if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize") # which have a malloc of their own
+  pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET GLOBAL jemalloc)
+  target_link_libraries(ron_dep_malloc INTERFACE PkgConfig::JEMALLOC)
+endif()
 find_library(UNISTRING_LIBRARY unistring REQUIRED)
 find_path(UNISTRING_INCLUDE_DIR uninorm.h REQUIRED)
 add_library(ron_dep_unistring UNKNOWN IMPORTED GLOBAL)

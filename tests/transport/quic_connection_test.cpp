@@ -159,6 +159,20 @@ TEST_F(QuicSim, TransferWithTwoPercentLossAndDamage) {
   EXPECT_GT(c.connection->measure().packets_lost, 0u);
 }
 
+/// The pauses of pacing do not begin when the burst before has been written, but when it began.
+TEST_F(QuicSim, WhatWritingTakesDoesNotSlowPacingDown) {
+  s.echoes = false;
+  s.weather.delay = 1ms;
+  s.writing = 50us; // 64 KiB in that time are 1.3 GB/s
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  const auto& seen = *s.peer_of(0);
+  say(c, std::string(100'000'000, 'x'));
+  const auto began = s.now;
+  ASSERT_TRUE(s.run([&] { return seen.ended.size() == 1; }, 60s));
+  EXPECT_LT(s.now - began, 500ms);
+}
+
 TEST_F(QuicSim, LivesThroughBlackHoles) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));

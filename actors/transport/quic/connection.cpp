@@ -287,9 +287,10 @@ void connection::impl::write_close(instant now) {
 /// send; without that BBR takes the speed of the application for that of the path.
 ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to,
                                            ngtcp2_pkt_info* info, std::size_t& segment,
-                                           ngtcp2_tstamp t) {
+                                           instant now) {
   const auto quantum = ngtcp2_conn_get_send_quantum(conn.get());
   const auto least = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn.get());
+  const auto t = burst == 0 ? at(now) : within_burst(now);
   if (burst + least > quantum)
     end_burst(t);
   const auto n = ngtcp2_conn_write_aggregate_pkt2(
@@ -303,6 +304,15 @@ ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp
   else
     end_burst(t);
   return n;
+}
+
+/// In a burst the time stands still, for a millisecond at most. Pacing counts from the time that
+/// the burst ends with: if that were when the last packet was written, what writing and sending
+/// took would come on top of each pause, and BBR, which takes what then arrives for the speed of
+/// the path, would go slower and slower.
+ngtcp2_tstamp connection::impl::within_burst(instant now) {
+  constexpr ngtcp2_duration longest = NGTCP2_MILLISECONDS; // what a quantum lasts, at most
+  return to_native(now) < last_time + longest ? last_time : at(now);
 }
 
 /// The next packet waits as long as pacing wants after all that went out since the last time.
@@ -322,7 +332,7 @@ std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, pat
     ngtcp2_path_storage_zero(&ps);
     ngtcp2_pkt_info info{};
     n = me.write_burst(buffer.first(std::min(buffer.size(), burst_max)), &ps.path, &info, segment,
-                       me.at(now));
+                       now);
     if (n > 0) {
       me.where = {address::of(ps.path.local.addr, ps.path.local.addrlen),
                   address::of(ps.path.remote.addr, ps.path.remote.addrlen)};

@@ -68,7 +68,8 @@ struct connection::impl {
   void begin_draining(core::instant now);
   void write_close(core::instant now);
   ngtcp2_ssize write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to, ngtcp2_pkt_info* info,
-                           std::size_t& segment, ngtcp2_tstamp t);
+                           std::size_t& segment, core::instant now);
+  ngtcp2_tstamp within_burst(core::instant now);
   void end_burst(ngtcp2_tstamp t);
 
   connection& owner;

@@ -173,6 +173,22 @@ TEST_F(QuicSim, WhatWritingTakesDoesNotSlowPacingDown) {
   EXPECT_LT(s.now - began, 500ms);
 }
 
+TEST_F(QuicSim, APauseThatHoldsUpNothingSetsNoTimer) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 20, 100'000, 30s));
+  s.pass(100ms);
+  say(c, std::string(1'000, 'x'));
+  ASSERT_TRUE(s.run([] { return true; }));
+  ASSERT_EQ(c.connection->unsent_bytes(), 0u);
+  ASSERT_TRUE(c.connection->wake_at());
+  EXPECT_GE(*c.connection->wake_at() - s.now, 1ms);
+  say(c, std::string(1'000'000, 'x'));
+  ASSERT_TRUE(s.run([] { return true; }));
+  ASSERT_GT(c.connection->unsent_bytes(), 0u);
+  EXPECT_LT(*c.connection->wake_at() - s.now, 1ms) << "there is something to send";
+}
+
 TEST_F(QuicSim, LivesThroughBlackHoles) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));

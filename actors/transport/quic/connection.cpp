@@ -177,6 +177,7 @@ void connection::on_datagram(const path& from, core::byte_view datagram, instant
   }
   if (me.state == phase::draining || me.state == phase::over || me.close_due)
     return;
+  me.held = true; // what was lost goes again
   const auto p = to_native(from);
   const ngtcp2_pkt_info info{.ecn = from.ecn};
   const int rc =
@@ -206,6 +207,7 @@ void connection::on_timer(instant now) {
   const auto t = me.at(now);
   if (ngtcp2_conn_get_expiry(me.conn.get()) > t)
     return;
+  me.held = true; // likewise
   const int rc = ngtcp2_conn_handle_expiry(me.conn.get(), t);
   if (rc == NGTCP2_ERR_IDLE_CLOSE)
     me.end_silently("idle for too long");
@@ -223,9 +225,13 @@ std::optional<instant> connection::wake_at() const {
     return instant{};
   if (me.state == phase::closing || me.state == phase::draining)
     return me.over_at;
-  const auto t = ngtcp2_conn_get_expiry(me.conn.get());
+  auto t = ngtcp2_conn_get_expiry(me.conn.get());
   if (t == UINT64_MAX)
     return std::nullopt;
+  // The end of a pause that holds up nothing needs no timer of its own, many times in a
+  // millisecond. What else is due then can wait for one (RFC 9002, 6.1.2: granularity).
+  if (t == me.paused_until && !me.held)
+    t = std::max<ngtcp2_tstamp>(t, me.last_time + NGTCP2_MILLISECONDS);
   return instant_of(t);
 }
 
@@ -290,8 +296,10 @@ ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp
                                            instant now) {
   const auto quantum = ngtcp2_conn_get_send_quantum(conn.get());
   const auto least = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn.get());
-  const auto t = burst == 0 ? at(now) : within_burst(now);
-  if (burst + least > quantum)
+  const bool fresh = burst == 0; // pacing knows of all that went out
+  const bool full = burst + least > quantum;
+  const auto t = fresh ? at(now) : within_burst(now);
+  if (full)
     end_burst(t);
   const auto n = ngtcp2_conn_write_aggregate_pkt2(
     conn.get(), to, info, buffer.data(), std::min(buffer.size(), quantum - burst), &segment,
@@ -299,10 +307,12 @@ ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp
        ngtcp2_tstamp at,
        void* user) { return static_cast<impl*>(user)->write_packet(p, i, out, size, at); },
     0, t);
-  if (n > 0)
+  if (n > 0) {
     burst += static_cast<std::size_t>(n);
-  else
+  } else {
     end_burst(t);
+    held = full || (fresh && (held || !line.empty()));
+  }
   return n;
 }
 
@@ -317,8 +327,12 @@ ngtcp2_tstamp connection::impl::within_burst(instant now) {
 
 /// The next packet waits as long as pacing wants after all that went out since the last time.
 void connection::impl::end_burst(ngtcp2_tstamp t) {
-  if (std::exchange(burst, 0) != 0)
-    ngtcp2_conn_update_pkt_tx_time(conn.get(), t);
+  if (std::exchange(burst, 0) == 0)
+    return;
+  const auto others = ngtcp2_conn_get_expiry(conn.get());
+  ngtcp2_conn_update_pkt_tx_time(conn.get(), t);
+  const auto first = ngtcp2_conn_get_expiry(conn.get());
+  paused_until = first < others ? first : 0;
 }
 
 std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, path& to,

@@ -100,6 +100,8 @@ struct connection::impl {
   std::uint64_t streams_opened = 0;  ///< server: that it has ever opened
   std::size_t streams_owed = 0;      ///< closed, and the peer may not open another one instead yet
   std::size_t burst = 0;             ///< bytes sent since pacing was told; <= the send quantum
+  std::uint64_t paused_until = 0;    ///< by pacing, if nothing else was due sooner
+  bool held = false;                 ///< ... and something may wait for that
   std::unordered_map<stream_id, outgoing> streams; ///< <= streams the two sides allow
   std::deque<outgoing*> line;                      ///< those with something to send, in turn
   std::vector<connection_id> own_ids; ///< given to the peer; retired with the connection

@@ -159,6 +159,36 @@ TEST_F(QuicSim, TransferWithTwoPercentLossAndDamage) {
   EXPECT_GT(c.connection->measure().packets_lost, 0u);
 }
 
+/// The pauses of pacing do not begin when the burst before has been written, but when it began.
+TEST_F(QuicSim, WhatWritingTakesDoesNotSlowPacingDown) {
+  s.echoes = false;
+  s.weather.delay = 1ms;
+  s.writing = 50us; // 64 KiB in that time are 1.3 GB/s
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  const auto& seen = *s.peer_of(0);
+  say(c, std::string(100'000'000, 'x'));
+  const auto began = s.now;
+  ASSERT_TRUE(s.run([&] { return seen.ended.size() == 1; }, 60s));
+  EXPECT_LT(s.now - began, 500ms);
+}
+
+TEST_F(QuicSim, APauseThatHoldsUpNothingSetsNoTimer) {
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  ASSERT_TRUE(echo(s, c, 20, 100'000, 30s));
+  s.pass(100ms);
+  say(c, std::string(1'000, 'x'));
+  ASSERT_TRUE(s.run([] { return true; }));
+  ASSERT_EQ(c.connection->unsent_bytes(), 0u);
+  ASSERT_TRUE(c.connection->wake_at());
+  EXPECT_GE(*c.connection->wake_at() - s.now, 1ms);
+  say(c, std::string(1'000'000, 'x'));
+  ASSERT_TRUE(s.run([] { return true; }));
+  ASSERT_GT(c.connection->unsent_bytes(), 0u);
+  EXPECT_LT(*c.connection->wake_at() - s.now, 1ms) << "there is something to send";
+}
+
 TEST_F(QuicSim, LivesThroughBlackHoles) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));

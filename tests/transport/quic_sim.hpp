@@ -191,6 +191,7 @@ public:
   quic::connection_settings settings;
   quic::endpoint_limits limits;
   quic_weather weather;
+  std::chrono::microseconds writing{0}; ///< what each burst takes to be written and sent
   std::function<bool(core::instant)> hole; ///< true: nothing gets through at that time
   bool accepts = true;
   bool echoes = true;
@@ -238,6 +239,7 @@ private:
     quic::path to;
     std::size_t segment = 0;
     while (auto n = c.produce(buffer_, now, to, segment)) {
+      now += writing;
       (up ? client_mark : server_mark) = to.ecn;
       if (!up)
         from_server += n;

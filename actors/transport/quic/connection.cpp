@@ -177,6 +177,7 @@ void connection::on_datagram(const path& from, core::byte_view datagram, instant
   }
   if (me.state == phase::draining || me.state == phase::over || me.close_due)
     return;
+  me.held = true; // what was lost goes again
   const auto p = to_native(from);
   const ngtcp2_pkt_info info{.ecn = from.ecn};
   const int rc =
@@ -206,6 +207,7 @@ void connection::on_timer(instant now) {
   const auto t = me.at(now);
   if (ngtcp2_conn_get_expiry(me.conn.get()) > t)
     return;
+  me.held = true; // likewise
   const int rc = ngtcp2_conn_handle_expiry(me.conn.get(), t);
   if (rc == NGTCP2_ERR_IDLE_CLOSE)
     me.end_silently("idle for too long");
@@ -223,9 +225,13 @@ std::optional<instant> connection::wake_at() const {
     return instant{};
   if (me.state == phase::closing || me.state == phase::draining)
     return me.over_at;
-  const auto t = ngtcp2_conn_get_expiry(me.conn.get());
+  auto t = ngtcp2_conn_get_expiry(me.conn.get());
   if (t == UINT64_MAX)
     return std::nullopt;
+  // The end of a pause that holds up nothing needs no timer of its own, many times in a
+  // millisecond. What else is due then can wait for one (RFC 9002, 6.1.2: granularity).
+  if (t == me.paused_until && !me.held)
+    t = std::max<ngtcp2_tstamp>(t, me.last_time + NGTCP2_MILLISECONDS);
   return instant_of(t);
 }
 
@@ -287,10 +293,13 @@ void connection::impl::write_close(instant now) {
 /// send; without that BBR takes the speed of the application for that of the path.
 ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to,
                                            ngtcp2_pkt_info* info, std::size_t& segment,
-                                           ngtcp2_tstamp t) {
+                                           instant now) {
   const auto quantum = ngtcp2_conn_get_send_quantum(conn.get());
   const auto least = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn.get());
-  if (burst + least > quantum)
+  const bool fresh = burst == 0; // pacing knows of all that went out
+  const bool full = burst + least > quantum;
+  const auto t = fresh ? at(now) : within_burst(now);
+  if (full)
     end_burst(t);
   const auto n = ngtcp2_conn_write_aggregate_pkt2(
     conn.get(), to, info, buffer.data(), std::min(buffer.size(), quantum - burst), &segment,
@@ -298,17 +307,32 @@ ngtcp2_ssize connection::impl::write_burst(std::span<std::uint8_t> buffer, ngtcp
        ngtcp2_tstamp at,
        void* user) { return static_cast<impl*>(user)->write_packet(p, i, out, size, at); },
     0, t);
-  if (n > 0)
+  if (n > 0) {
     burst += static_cast<std::size_t>(n);
-  else
+  } else {
     end_burst(t);
+    held = full || (fresh && (held || !line.empty()));
+  }
   return n;
+}
+
+/// In a burst the time stands still, for a millisecond at most. Pacing counts from the time that
+/// the burst ends with: if that were when the last packet was written, what writing and sending
+/// took would come on top of each pause, and BBR, which takes what then arrives for the speed of
+/// the path, would go slower and slower.
+ngtcp2_tstamp connection::impl::within_burst(instant now) {
+  constexpr ngtcp2_duration longest = NGTCP2_MILLISECONDS; // what a quantum lasts, at most
+  return to_native(now) < last_time + longest ? last_time : at(now);
 }
 
 /// The next packet waits as long as pacing wants after all that went out since the last time.
 void connection::impl::end_burst(ngtcp2_tstamp t) {
-  if (std::exchange(burst, 0) != 0)
-    ngtcp2_conn_update_pkt_tx_time(conn.get(), t);
+  if (std::exchange(burst, 0) == 0)
+    return;
+  const auto others = ngtcp2_conn_get_expiry(conn.get());
+  ngtcp2_conn_update_pkt_tx_time(conn.get(), t);
+  const auto first = ngtcp2_conn_get_expiry(conn.get());
+  paused_until = first < others ? first : 0;
 }
 
 std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, path& to,
@@ -322,7 +346,7 @@ std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, pat
     ngtcp2_path_storage_zero(&ps);
     ngtcp2_pkt_info info{};
     n = me.write_burst(buffer.first(std::min(buffer.size(), burst_max)), &ps.path, &info, segment,
-                       me.at(now));
+                       now);
     if (n > 0) {
       me.where = {address::of(ps.path.local.addr, ps.path.local.addrlen),
                   address::of(ps.path.remote.addr, ps.path.remote.addrlen)};

@@ -68,7 +68,8 @@ struct connection::impl {
   void begin_draining(core::instant now);
   void write_close(core::instant now);
   ngtcp2_ssize write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to, ngtcp2_pkt_info* info,
-                           std::size_t& segment, ngtcp2_tstamp t);
+                           std::size_t& segment, core::instant now);
+  ngtcp2_tstamp within_burst(core::instant now);
   void end_burst(ngtcp2_tstamp t);
 
   connection& owner;
@@ -99,6 +100,8 @@ struct connection::impl {
   std::uint64_t streams_opened = 0;  ///< server: that it has ever opened
   std::size_t streams_owed = 0;      ///< closed, and the peer may not open another one instead yet
   std::size_t burst = 0;             ///< bytes sent since pacing was told; <= the send quantum
+  std::uint64_t paused_until = 0;    ///< by pacing, if nothing else was due sooner
+  bool held = false;                 ///< ... and something may wait for that
   std::unordered_map<stream_id, outgoing> streams; ///< <= streams the two sides allow
   std::deque<outgoing*> line;                      ///< those with something to send, in turn
   std::vector<connection_id> own_ids; ///< given to the peer; retired with the connection

@@ -137,7 +137,7 @@ void echo_connection::shaken() {
   oap::session_settings s;
   s.ua = work_.agent;
   s.alpn = work_.alpn;
-  s.max_streams = std::max<std::uint32_t>(512, static_cast<std::uint32_t>(work_.streams));
+  s.max_streams = 65'536; // one stream a transfer, and twice as many may begin in a second
   s.ack_window = 32;
   session_.emplace(oap::role::dialer, s);
 }

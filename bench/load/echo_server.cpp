@@ -134,9 +134,10 @@ echo_server::echo_server(const flags& f)
                   .handle = [body = body_of(f)](const transport::exchange_ptr& x) {
                     serve_source(x, body);
                   }});
+  transport::oap_settings settings;
+  settings.session.max_streams = 65'536; // what strangers may do is not what is measured
   service_ = std::make_shared<transport::oap_service>(transport::operation_table{std::move(rows)},
-                                                      the_gate, clock_, registry_,
-                                                      transport::oap_settings{});
+                                                      the_gate, clock_, registry_, settings);
 }
 
 transport::listener_settings echo_server::listener() const {

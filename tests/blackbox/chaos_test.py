@@ -198,16 +198,17 @@ class TcpRelay(unittest.TestCase):
         with mock.patch.object(chaos_fate, "FLOWS_MAX", 1):
             relay = self.relay()
             self.join(relay)
-            with socket.create_connection(relay.address, 10) as refused:
-                with self.assertRaises(ConnectionResetError):
+            with self.assertRaises(ConnectionResetError): # as early as in connect()
+                with socket.create_connection(relay.address, 10) as refused:
                     refused.recv(1)
         self.assertEqual(relay.tally["refused"], 1)
 
     def test_nobody_at_the_target(self):
         relay = self.relay()
         self.server.close()
-        with socket.create_connection(relay.address, 10) as near, self.assertRaises(ConnectionResetError):
-            near.recv(1)
+        with self.assertRaises(ConnectionResetError): # as early as in connect()
+            with socket.create_connection(relay.address, 10) as near:
+                near.recv(1)
 
 
 class UdpRelay(unittest.TestCase):

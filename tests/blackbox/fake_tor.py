@@ -54,7 +54,7 @@ class FakeTor:
             threading.Thread(target=self.run, args=(serve, client), daemon=True).start()
 
     def run(self, serve, client):
-        with contextlib.suppress(OSError), client:
+        with contextlib.suppress(OSError, IndexError), client:  # who left in the middle of a request
             serve(client)
         self.clients.discard(client)
 

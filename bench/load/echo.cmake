@@ -5,9 +5,11 @@ ron_library(ron_load_client SOURCES load/echo_run.cpp load/echo_connection.cpp l
 foreach(library ron_load_server ron_load_client)
   target_include_directories(${library} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 endforeach()
-ron_program(tls_echo_server SOURCES load/tls_echo_server.cpp LIBS ron::load_server)
+# The servers as the node is: with its malloc.
+ron_program(tls_echo_server SOURCES load/tls_echo_server.cpp LIBS ron::load_server ron::dep_malloc)
 ron_program(tls_echo_client SOURCES load/tls_echo_client.cpp LIBS ron::load_client)
-ron_program(tor_echo_server SOURCES load/tor_echo_server.cpp LIBS ron::load_server ron::tor_actors)
+ron_program(tor_echo_server SOURCES load/tor_echo_server.cpp
+  LIBS ron::load_server ron::tor_actors ron::dep_malloc)
 ron_program(tor_echo_client SOURCES load/tor_echo_client.cpp LIBS ron::load_client)
 # Any requests through any network, by the SDK.
 ron_program(blend_client SOURCES load/blend_client.cpp ${PROJECT_SOURCE_DIR}/sdk/cli/quic_wire.cpp

@@ -11,7 +11,7 @@
 #   libmacaroons    ron::dep_macaroons                    capabilities
 #   libidn2         ron::dep_idn2                         names
 #   libunistring    ron::dep_unistring                    names
-#   jemalloc        ron::dep_malloc                       ron-node; nothing under a sanitizer
+#   jemalloc        ron::dep_malloc                       ron-node, load servers; nothing under a sanitizer
 #   zstd, zlib      ron::dep_zstd ron::dep_zlib           transport
 #   FTXUI           ron::dep_ftxui                        ronctl top
 #   GoogleTest      GTest::gtest_main GTest::gmock        ron_test() adds them

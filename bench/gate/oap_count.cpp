@@ -1,22 +1,16 @@
-#include "allocations.hpp"
+// Pieces of work with OAP that are counted (counted.hpp). No clock, no random number: the same
+// program does the same on every machine and at every load.
+
+#include "gate/counted.hpp"
 #include "oap/reader.hpp"
 #include "oap/session.hpp"
 #include "oap/writer.hpp"
 
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
-
-/// Pieces of work with OAP whose instructions are counted from outside (scripts/perf_count runs
-/// each case under callgrind) and whose allocations are counted here. No clock, no random number:
-/// the same program does the same on every machine and at every load.
-///
-///   oap_count               names the cases
-///   oap_count CASE          does it and prints {"operations": ..., "allocations": ...}
 
 namespace {
 
@@ -140,52 +134,34 @@ void session_echo_pq(work& k) {
   echo(k, R"({"mode":2,"kex":1,"sig":1})");
 }
 
-struct bench_case {
-  std::string_view name;
-  void (*run)(work&);
-  std::size_t size;
-  std::uint64_t count;
-};
-constexpr bench_case cases[] = {
-  {"decode_32", decode, 32, 20'000},
-  {"decode_256", decode, 256, 4'000},
-  {"decode_4096", decode, 4'096, 1'000},
-  {"decode_65536", decode, 65'536, 100},
-  {"decode_pathological", decode_pathological, 32, 100},
-  {"header_reject", header_reject, 32, 20'000},
-  {"encode_data_32", encode_data, 32, 20'000},
-  {"encode_data_65536", encode_data, 65'536, 1'000},
-  {"encode_ack", encode_ack, 0, 20'000},
-  {"session_echo_1024", session_echo, 1'024, 2'000},
-  {"hello_exchange", session_echo, 32, 1},
-  {"connection_256", session_echo, 32, 256},
-  {"connection_256_pq", session_echo_pq, 32, 256},
-};
+/// A case on `count` frames of `size` bytes.
+bench::counted_case on_frames(std::string_view name, void (*run)(work&), std::size_t size,
+                              std::uint64_t count) {
+  return {name, count, [=] {
+            return [run, k = std::make_shared<work>(data_frames(size, count))] {
+              run(*k);
+              return k->sum;
+            };
+          }};
+}
 
 } // namespace
 
-/// What is counted: callgrind collects inside this function alone.
-extern "C" [[gnu::noinline]] void ron_counted(void (*run)(work&), work& k) {
-  run(k);
-  asm volatile("" ::: "memory");
-}
-
 int main(int argc, char** argv) {
-  for (const auto& c : cases) {
-    if (argc < 2) {
-      std::printf("%.*s\n", static_cast<int>(c.name.size()), c.name.data());
-      continue;
-    }
-    if (c.name != argv[1])
-      continue;
-    auto k = data_frames(c.size, c.count);
-    auto before = bench::allocations();
-    ron_counted(c.run, k);
-    std::printf("{\"operations\": %llu, \"allocations\": %llu, \"sum\": %llu}\n",
-                static_cast<unsigned long long>(k.operations),
-                static_cast<unsigned long long>(bench::allocations() - before),
-                static_cast<unsigned long long>(k.sum));
-    return 0;
-  }
-  return argc < 2 ? 0 : 2;
+  return bench::count_main(argc, argv,
+                           {
+                             on_frames("decode_32", decode, 32, 20'000),
+                             on_frames("decode_256", decode, 256, 4'000),
+                             on_frames("decode_4096", decode, 4'096, 1'000),
+                             on_frames("decode_65536", decode, 65'536, 100),
+                             on_frames("decode_pathological", decode_pathological, 32, 100),
+                             on_frames("header_reject", header_reject, 32, 20'000),
+                             on_frames("encode_data_32", encode_data, 32, 20'000),
+                             on_frames("encode_data_65536", encode_data, 65'536, 1'000),
+                             on_frames("encode_ack", encode_ack, 0, 20'000),
+                             on_frames("session_echo_1024", session_echo, 1'024, 2'000),
+                             on_frames("hello_exchange", session_echo, 32, 1),
+                             on_frames("connection_256", session_echo, 32, 256),
+                             on_frames("connection_256_pq", session_echo_pq, 32, 256),
+                           });
 }

@@ -154,6 +154,22 @@ TEST(TlsSession, ResumesWithATicketOnce) {
   EXPECT_TRUE(second.client.take_ticket()) << "a resumption brings the next ticket";
 }
 
+TEST(TlsSession, ATicketOutlivesAConnectionThatBroke) {
+  tls_world world;
+  auto client = tls_context::make_client(world.client_options()).value();
+  auto server = tls_context::make_server(world.server_options()).value();
+  std::optional<core::crypto::tls_ticket> ticket;
+  {
+    auto first = tls_world::join(client, server);
+    ASSERT_TRUE(first.pass());
+    ticket = first.client.take_ticket();
+    ASSERT_TRUE(ticket);
+  } // without close_notify
+  auto second = tls_world::join(client, server, ticket);
+  ASSERT_TRUE(second.pass());
+  EXPECT_TRUE(second.server.info().resumed);
+}
+
 TEST(TlsSession, TicketsOutliveTwoRotationsAndNoThird) {
   tls_world world;
   auto client = tls_context::make_client(world.client_options()).value();

@@ -8,14 +8,35 @@
 
 namespace ron::core::crypto {
 
-void openssl_free::operator()(bio_st* p) const noexcept { BIO_free_all(p); }
-void openssl_free::operator()(evp_cipher_st* p) const noexcept { EVP_CIPHER_free(p); }
-void openssl_free::operator()(evp_pkey_st* p) const noexcept { EVP_PKEY_free(p); }
-void openssl_free::operator()(ssl_ctx_st* p) const noexcept { SSL_CTX_free(p); }
-void openssl_free::operator()(ssl_session_st* p) const noexcept { SSL_SESSION_free(p); }
-void openssl_free::operator()(ssl_st* p) const noexcept { SSL_free(p); }
-void openssl_free::operator()(x509_st* p) const noexcept { X509_free(p); }
-void openssl_free::operator()(X509_extension_st* p) const noexcept { X509_EXTENSION_free(p); }
+void openssl_free::operator()(bio_st* p) const noexcept {
+  BIO_free_all(p);
+}
+void openssl_free::operator()(evp_cipher_st* p) const noexcept {
+  EVP_CIPHER_free(p);
+}
+void openssl_free::operator()(evp_pkey_st* p) const noexcept {
+  EVP_PKEY_free(p);
+}
+void openssl_free::operator()(ssl_ctx_st* p) const noexcept {
+  SSL_CTX_free(p);
+}
+void openssl_free::operator()(ssl_session_st* p) const noexcept {
+  SSL_SESSION_free(p);
+}
+void openssl_free::operator()(ssl_st* p) const noexcept {
+  SSL_free(p);
+}
+void openssl_free::operator()(x509_st* p) const noexcept {
+  X509_free(p);
+}
+void openssl_free::operator()(X509_extension_st* p) const noexcept {
+  X509_EXTENSION_free(p);
+}
+
+void clear_openssl_errors() noexcept {
+  if (ERR_peek_error() != 0)
+    ERR_clear_error();
+}
 
 std::string openssl_error_text(std::string_view what) {
   constexpr int reasons_max = 4; // the queue of OpenSSL holds 16; the first ones tell the cause

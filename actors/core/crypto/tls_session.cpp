@@ -3,7 +3,6 @@
 #include "core/crypto/tls_ticket.hpp"
 #include "core/crypto/tls_window.hpp"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -23,7 +22,7 @@ constexpr std::size_t small_records_bytes = 16'384; // about the first flight of
 bool is_address(const std::string& name) {
   ASN1_OCTET_STRING* address = a2i_IPADDRESS(name.c_str());
   ASN1_OCTET_STRING_free(address);
-  ERR_clear_error();
+  clear_openssl_errors();
   return address != nullptr;
 }
 
@@ -87,7 +86,7 @@ struct tls_session::impl {
 };
 
 result<void> tls_session::impl::set_up() {
-  ERR_clear_error();
+  clear_openssl_errors();
   ssl.reset(SSL_new(context.native()));
   auto bio = make_window_bio(&window);
   if (!ssl || !bio)
@@ -123,13 +122,13 @@ std::unexpected<error> tls_session::impl::broken(std::string_view what) {
   auto verdict = SSL_get_verify_result(ssl.get());
   if (verdict == X509_V_OK)
     return openssl_fail(ec::bad_request, what);
-  ERR_clear_error();
+  clear_openssl_errors();
   return fail(ec::unauth, std::string{what} + ": the peer's certificate: "
                             + X509_verify_cert_error_string(verdict));
 }
 
 result<void> tls_session::impl::go_on() {
-  ERR_clear_error();
+  clear_openssl_errors();
   int rc = SSL_do_handshake(ssl.get());
   if (rc == 1) {
     open = true;
@@ -141,9 +140,12 @@ result<void> tls_session::impl::go_on() {
 }
 
 result<void> tls_session::impl::read(std::span<std::uint8_t> room, std::size_t& produced) {
-  while (produced < room.size() && !peer_closed) {
+  // Asking once more when there is nothing costs as much as a small record: OpenSSL makes a buffer
+  // to read into and gives it back.
+  while (produced < room.size() && !peer_closed
+         && (!window.input.empty() || SSL_has_pending(ssl.get()) == 1)) {
     std::size_t n = 0;
-    ERR_clear_error();
+    clear_openssl_errors();
     int rc = SSL_read_ex(ssl.get(), room.data() + produced, room.size() - produced, &n);
     if (rc == 1) {
       produced += n;
@@ -164,7 +166,7 @@ result<void> tls_session::impl::read(std::span<std::uint8_t> room, std::size_t& 
 
 result<void> tls_session::impl::write_record(byte_view plain) {
   std::size_t done = 0;
-  ERR_clear_error();
+  clear_openssl_errors();
   if (SSL_write_ex(ssl.get(), plain.data(), plain.size(), &done) != 1)
     return broken("TLS write");
   small_left -= std::min(small_left, plain.size());
@@ -267,9 +269,9 @@ void tls_session::shutdown() {
   s.shut_down = true;
   if (!s.open)
     return; // close_notify has no meaning before the handshake is complete
-  ERR_clear_error();
+  clear_openssl_errors();
   SSL_shutdown(s.ssl.get());
-  ERR_clear_error();
+  clear_openssl_errors();
 }
 
 std::size_t tls_session::output_bytes() const noexcept {

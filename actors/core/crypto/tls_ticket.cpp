@@ -14,6 +14,10 @@ struct tls_ticket::impl {
 
 tls_ticket make_ticket(const tls_context& context, std::string server_name,
                        ssl_session_ptr session) {
+  // OpenSSL marks the session of a connection that ends without close_notify as not resumable: a
+  // copy is not that connection's, and what a broken connection left is what is wanted most.
+  if (ssl_session_ptr own{SSL_SESSION_dup(session.get())})
+    session = std::move(own);
   return tls_ticket{
     std::make_shared<tls_ticket::impl>(context, std::move(server_name), std::move(session))};
 }

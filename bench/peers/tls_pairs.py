@@ -203,16 +203,17 @@ def h2_servers(world):
     return found, note + (f"; {', '.join(missing)} cannot run here" if missing else "")
 
 
-def client(world, server, *arguments):
-    """One run of our client on the other core: its JSON line plus the server's processor time."""
+def client(world, server, *arguments, group=GROUP, port=None):
+    """One run of our client on the other core: its JSON line plus the server's processor time. `port`: of what stands
+    in front of the server."""
     before = server.cpu()
     done = subprocess.run(["taskset", "-c", CLIENT_CORE, os.path.join(BIN, "tls_echo_client"),
-                           f"--target=127.0.0.1:{server.port}", f"--pin={world.pin}", "--warmup-ms=0",
-                           *arguments], capture_output=True, text=True, timeout=120, check=False)
+                           f"--target=127.0.0.1:{port or server.port}", f"--pin={world.pin}",
+                           "--warmup-ms=0", *arguments], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"tls_echo_client: {done.stdout} {done.stderr}")
     result = json.loads(done.stdout)
-    if (result["cipher"], result["group"]) != (CIPHER, GROUP):
+    if (result["cipher"], result["group"]) != (CIPHER, group):
         raise RuntimeError(f"{server.name} speaks {result['cipher']} and {result['group']}")
     result["server_cpu"] = server.cpu() - before
     return result

@@ -42,8 +42,8 @@ using ssl_ptr = std::unique_ptr<ssl_st, openssl_free>;
 using x509_ptr = std::unique_ptr<x509_st, openssl_free>;
 using x509_extension_ptr = std::unique_ptr<X509_extension_st, openssl_free>;
 
-/// Empties this thread's error queue: SSL_get_error looks at it, so nothing older may be there. Costs
-/// next to nothing when it is empty, which ERR_clear_error does not.
+/// Empties this thread's error queue: SSL_get_error looks at it, so nothing older may be there.
+/// Costs next to nothing when it is empty; ERR_clear_error always does.
 void clear_openssl_errors() noexcept;
 
 /// Empties this thread's error queue and renders it as "what: reason, reason". Never holds data

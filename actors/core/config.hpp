@@ -107,6 +107,7 @@ struct transport_section {
   std::string key;       ///< PEM
   std::string client_ca; ///< PEM; empty: no client certificates
   std::string ocsp;      ///< DER response to staple
+  bool ocsp_fetch = false; ///< asks the authority for it
   milliseconds ticket_rotation{};
   pq_mode pq = pq_mode::off;
   std::uint32_t quic_streams_max = 0;

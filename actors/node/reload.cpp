@@ -15,7 +15,7 @@ namespace {
 using core::config::transport_section;
 
 /// The keys that a running node takes over; a last dot stands for all keys that begin so.
-constexpr std::array<std::string_view, 12> live_keys{
+constexpr std::array<std::string_view, 13> live_keys{
   "log.",
   "node.drain-timeout",
   "transport.connections-max",
@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 12> live_keys{
   "transport.key",
   "transport.client-ca",
   "transport.ocsp",
+  "transport.ocsp-fetch",
   "transport.ticket-rotation",
   "transport.pq"};
 
@@ -44,6 +45,7 @@ void take_over(transport_section& running, const transport_section& fresh) {
   running.key = fresh.key;
   running.client_ca = fresh.client_ca;
   running.ocsp = fresh.ocsp;
+  running.ocsp_fetch = fresh.ocsp_fetch;
   running.ticket_rotation = fresh.ticket_rotation;
   running.pq = fresh.pq;
 }

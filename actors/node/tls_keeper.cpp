@@ -1,5 +1,6 @@
 #include "node/tls_keeper.hpp"
 
+#include "core/crypto/ocsp_fetch.hpp"
 #include "core/log.hpp"
 
 #include <utility>
@@ -7,6 +8,8 @@
 namespace ron::node {
 
 namespace {
+
+constexpr std::chrono::seconds fetch_patience{5}; // a stop of the node may have to wait for it
 
 std::string_view alpn_of(tls_use use) noexcept {
   return use == tls_use::https ? "http/1.1" : "oap/1";
@@ -20,7 +23,7 @@ std::unexpected<core::error> about(const char* key, const core::error& why) {
 
 tls_keeper::tls_keeper(std::size_t shards, core::metrics::registry& metrics,
                        const core::clock& clock)
-  : shards_(shards), clock_(clock), metrics_(metrics), rotated_at_(clock.now()) {
+    : shards_(shards), clock_(clock), metrics_(metrics), rotated_at_(clock.now()) {
   // nop
 }
 
@@ -28,23 +31,22 @@ core::result<void> tls_keeper::load(const core::config::transport_section& c) {
   auto fresh = std::make_shared<material>();
   fresh->rotation = c.ticket_rotation;
   fresh->client_ca = c.client_ca;
+  fresh->pq = c.pq;
   if (auto ok = read_identity(c, *fresh); !ok)
     return ok;
-  if (!c.ocsp.empty()) {
-    auto staple = core::crypto::ocsp_staple::load(c.ocsp, *fresh->identity);
-    if (!staple)
-      return about("transport.ocsp", staple.error());
-    fresh->staple = std::move(*staple);
-  }
-  if (auto ok = make_contexts(c, *fresh); !ok)
+  if (auto ok = read_staple(c, *fresh); !ok)
+    return ok;
+  if (auto ok = make_contexts(*fresh); !ok)
     return ok;
   const auto before = current();
-  show(*fresh, c.pq);
+  show(*fresh);
   if (before && (!fresh->client_ca.empty() || !before->client_ca.empty()))
     tickets_->forget();
   std::lock_guard lock{mutex_};
   material_ = std::move(fresh);
   told_stale_ = false;
+  if (!material_->staple)
+    schedule_.restart();
   return {};
 }
 
@@ -63,13 +65,36 @@ core::result<void> tls_keeper::read_identity(const core::config::transport_secti
   return {};
 }
 
-core::result<void> tls_keeper::make_contexts(const core::config::transport_section& c,
-                                             material& m) const {
+/// From the file, or what was fetched for the same certificate before.
+core::result<void> tls_keeper::read_staple(const core::config::transport_section& c, material& m) {
+  if (!c.ocsp.empty()) {
+    if (c.ocsp_fetch)
+      return core::fail(core::ec::bad_request,
+                        "transport.ocsp-fetch: a file is named by transport.ocsp, too; keep one");
+    auto staple = core::crypto::ocsp_staple::load(c.ocsp, *m.identity);
+    if (!staple)
+      return about("transport.ocsp", staple.error());
+    m.staple = std::move(*staple);
+  }
+  m.fetches = c.ocsp_fetch;
+  if (!m.fetches)
+    return {};
+  if (auto ok = core::crypto::ocsp_responder(*m.identity); !ok)
+    return about("transport.ocsp-fetch", ok.error());
+  if (!fetcher_)
+    fetcher_.emplace("ron-ocsp", 1, 1);
+  if (const auto before = current();
+      before && before->fetches && before->identity->cert_sha256() == m.identity->cert_sha256())
+    m.staple = before->staple;
+  return {};
+}
+
+core::result<void> tls_keeper::make_contexts(material& m) const {
   core::crypto::tls_server_options o;
   o.certificate = m.identity;
   o.tickets = tickets_;
-  o.pq = c.pq;
-  o.client_ca = c.client_ca;
+  o.pq = m.pq;
+  o.client_ca = m.client_ca;
   o.staple = m.staple;
   for (std::size_t use = 0; use < tls_use_count; ++use) {
     o.alpn = {std::string{alpn_of(static_cast<tls_use>(use))}};
@@ -83,8 +108,8 @@ core::result<void> tls_keeper::make_contexts(const core::config::transport_secti
   return {};
 }
 
-void tls_keeper::show(const material& m, core::config::pq_mode pq) {
-  metrics_.pq_enabled.set(pq == core::config::pq_mode::off ? 0 : 1);
+void tls_keeper::show(const material& m) {
+  metrics_.pq_enabled.set(m.pq == core::config::pq_mode::off ? 0 : 1);
   metrics_.cert_not_after.set(static_cast<double>(m.identity->not_after_s()));
   metrics_.ocsp_next_update.set(m.staple ? static_cast<double>(m.staple->next_update_s) : 0);
   if (const auto end = m.identity->not_after_s(); end != 0 && end <= clock_.wall_ms() / 1'000)
@@ -113,13 +138,64 @@ void tls_keeper::tick() {
     metrics_.ticket_rotations.add();
     rotated_at_ = now;
   }
+  if (m->fetches)
+    fetch_staple(m);
   if (!m->staple || !m->staple->stale_at(clock_.wall_ms() / 1'000))
     return;
   std::lock_guard lock{mutex_};
   if (!std::exchange(told_stale_, true))
-    core::log::warn("node", "the OCSP response is stale and no longer stapled; put a fresh one in "
-                            "the file of transport.ocsp and reload",
+    core::log::warn("node",
+                    m->fetches
+                      ? "the OCSP response is stale and no longer stapled; no other could "
+                        "be fetched"
+                      : "the OCSP response is stale and no longer stapled; put a fresh one "
+                        "in the file of transport.ocsp and reload",
                     {{"next_update_s", m->staple->next_update_s}});
+}
+
+/// Has a thread that may wait ask the authority, if it is time to.
+void tls_keeper::fetch_staple(const material_ptr& of) {
+  {
+    std::lock_guard lock{mutex_};
+    if (!schedule_.ask(clock_.now()))
+      return;
+  }
+  const bool asked = fetcher_->submit(
+    [this, of] { take_staple(of, core::crypto::fetch_staple(*of->identity, fetch_patience)); });
+  if (asked)
+    return;
+  std::lock_guard lock{mutex_}; // it is busy with the question about another certificate
+  schedule_.failed(clock_.now());
+}
+
+/// On the thread that asked: contexts are made here, not on a shard.
+void tls_keeper::take_staple(const material_ptr& of,
+                             core::result<core::crypto::ocsp_staple_ptr> got) {
+  auto fresh = std::make_shared<material>(*of);
+  core::result<void> ok;
+  if (got) {
+    fresh->staple = std::move(*got);
+    fresh->contexts = {};
+    ok = make_contexts(*fresh);
+  } else {
+    ok = std::unexpected{got.error()};
+  }
+  metrics_.ocsp_fetches.add(ok ? transport::ocsp_fetch::fetched : transport::ocsp_fetch::failed);
+  std::lock_guard lock{mutex_};
+  if (material_ != of)
+    return schedule_.restart(); // reloaded meanwhile: perhaps another certificate
+  if (!ok) {
+    schedule_.failed(clock_.now());
+    core::log::warn("node", "no OCSP response could be fetched; asking again later",
+                    {{"why", ok.error().message}});
+    return;
+  }
+  schedule_.fetched(clock_.now(), clock_.wall_ms() / 1'000, fresh->staple->next_update_s);
+  core::log::info("node", "fetched an OCSP response",
+                  {{"next_update_s", fresh->staple->next_update_s}});
+  metrics_.ocsp_next_update.set(static_cast<double>(fresh->staple->next_update_s));
+  material_ = std::move(fresh);
+  told_stale_ = false;
 }
 
 } // namespace ron::node

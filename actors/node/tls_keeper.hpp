@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/actor/helper_pool.hpp"
 #include "core/clock.hpp"
 #include "core/config.hpp"
 #include "core/crypto/identity.hpp"
@@ -8,12 +9,14 @@
 #include "core/crypto/tls_context.hpp"
 #include "core/error.hpp"
 #include "core/metrics.hpp"
+#include "node/staple_schedule.hpp"
 #include "transport/metrics.hpp"
 
 #include <array>
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +45,8 @@ public:
   core::crypto::identity_ptr identity() const;
 
   /// Replaces the ticket key when it is `transport.ticket-rotation` old, warns of a staple that
-  /// became stale. To be called once a second. One thread.
+  /// became stale, has the next one fetched if `transport.ocsp-fetch` says so. To be called once a
+  /// second. One thread.
   void tick();
 
 private:
@@ -50,16 +54,21 @@ private:
     core::crypto::identity_ptr identity;
     bool development = false;
     core::crypto::ocsp_staple_ptr staple;
+    bool fetches = false; ///< the staple
     std::array<std::vector<core::crypto::tls_context>, tls_use_count> contexts;
     std::string client_ca;
+    core::config::pq_mode pq = core::config::pq_mode::off;
     std::chrono::milliseconds rotation{};
   };
   using material_ptr = std::shared_ptr<const material>;
 
   material_ptr current() const;
   core::result<void> read_identity(const core::config::transport_section& c, material& m) const;
-  core::result<void> make_contexts(const core::config::transport_section& c, material& m) const;
-  void show(const material& m, core::config::pq_mode pq);
+  core::result<void> read_staple(const core::config::transport_section& c, material& m);
+  core::result<void> make_contexts(material& m) const;
+  void show(const material& m);
+  void fetch_staple(const material_ptr& of);
+  void take_staple(const material_ptr& of, core::result<core::crypto::ocsp_staple_ptr> got);
 
   std::size_t shards_;
   const core::clock& clock_;
@@ -69,6 +78,8 @@ private:
   material_ptr material_;
   core::instant rotated_at_;
   bool told_stale_ = false;
+  staple_schedule schedule_;                 ///< under `mutex_`
+  std::optional<core::helper_pool> fetcher_; ///< if wanted; last: ends before what it uses
 };
 
 using tls_keeper_ptr = std::shared_ptr<tls_keeper>;

@@ -23,6 +23,10 @@ std::string_view to_string(handshake h) noexcept {
   return "?";
 }
 
+std::string_view to_string(ocsp_fetch f) noexcept {
+  return f == ocsp_fetch::fetched ? "fetched" : "failed";
+}
+
 std::string_view to_string(key_exchange k) noexcept {
   return k == key_exchange::hybrid ? "hybrid" : "classic";
 }
@@ -68,7 +72,9 @@ tls_metrics::tls_metrics(core::metrics::registry& r)
     cert_not_after(r, "transport_cert_not_after_timestamp_seconds",
                    "End of the certificate chain of the TLS listeners"),
     ocsp_next_update(r, "transport_ocsp_next_update_timestamp_seconds",
-                     "End of the stapled OCSP response; 0: none is stapled") {
+                     "End of the stapled OCSP response; 0: none is stapled"),
+    ocsp_fetches(r, "transport_ocsp_fetches_total",
+                 "Questions to the certificate's authority by outcome", {"outcome"}) {
   // nop
 }
 

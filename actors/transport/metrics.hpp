@@ -21,6 +21,11 @@ enum class handshake : std::uint8_t { full, resumed, failed, timeout };
 inline constexpr std::size_t handshake_count = 4;
 std::string_view to_string(handshake h) noexcept;
 
+/// How a question to the authority of the certificate ended.
+enum class ocsp_fetch : std::uint8_t { fetched, failed };
+inline constexpr std::size_t ocsp_fetch_count = 2;
+std::string_view to_string(ocsp_fetch f) noexcept;
+
 /// What the keys of a handshake were agreed on with; metric label.
 enum class key_exchange : std::uint8_t { classic, hybrid };
 inline constexpr std::size_t key_exchange_count = 2;
@@ -40,6 +45,8 @@ template <>
 inline constexpr std::size_t label_count<transport::handshake> = transport::handshake_count;
 template <>
 inline constexpr std::size_t label_count<transport::key_exchange> = transport::key_exchange_count;
+template <>
+inline constexpr std::size_t label_count<transport::ocsp_fetch> = transport::ocsp_fetch_count;
 template <>
 inline constexpr std::size_t label_count<transport::ending> = transport::ending_count;
 template <>
@@ -64,7 +71,7 @@ struct socket_metrics {
   core::metrics::updown<entrance> connections;
   core::metrics::counter<handshake> handshakes;
   core::metrics::histogram<key_exchange> handshake_seconds; ///< complete ones
-  core::metrics::counter<> pq_downgrades; ///< hybrid was preferred, the peer could not
+  core::metrics::counter<> pq_downgrades;     ///< hybrid was preferred, the peer could not
   core::metrics::updown<> handshakes_waiting; ///< for their turn, `transport.accept-permits`
   core::metrics::counter<> handshakes_deferred;
   core::metrics::counter<direction> bytes;
@@ -78,6 +85,7 @@ struct tls_metrics {
   core::metrics::counter<> ticket_rotations;
   core::metrics::gauge<> cert_not_after;   ///< Unix time
   core::metrics::gauge<> ocsp_next_update; ///< Unix time; 0: nothing is stapled, or it has no end
+  core::metrics::counter<ocsp_fetch> ocsp_fetches;
 };
 
 /// OAP/1 connections of the accepting side. One per node.

@@ -1,8 +1,10 @@
 """Certificates and s_client for tests of TLS: a program that is not ours on both ends of the question."""
+import http.server
 import os
 import re
 import subprocess
 import tempfile
+import threading
 
 
 def openssl(*arguments, data=b"", check=True, timeout=20):
@@ -28,17 +30,23 @@ class Authority:
     def close(self):
         self._folder.cleanup()
 
-    def issue(self, name):
-        """(chain file, key file) of a fresh certificate for localhost, written in place."""
+    def issue(self, name, ocsp_url=None):
+        """(chain file, key file) of a fresh certificate for localhost, written in place. With `ocsp_url` it names
+        that address, and the chain has the authority's certificate, too."""
         self.serial += 1
         cert, key, request = self.path(name + ".crt"), self.path(name + ".key"), self.path(name + ".csr")
         extensions = self.path(name + ".ext")
         with open(extensions, "w", encoding="ascii") as file:
             file.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+            if ocsp_url:
+                file.write(f"authorityInfoAccess=OCSP;URI:{ocsp_url}\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                 "/CN=" + name, "-keyout", key, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-days", "30",
                 "-set_serial", str(self.serial), "-extfile", extensions, "-out", cert)
+        if ocsp_url:
+            with open(cert, "a", encoding="ascii") as chain, open(self.cert, encoding="ascii") as issuer:
+                chain.write(issuer.read())
         return cert, key
 
     def ocsp(self, cert, name, status="V"):
@@ -51,6 +59,37 @@ class Authority:
         openssl("ocsp", "-index", index, "-rsigner", self.cert, "-rkey", self.key, "-CA", self.cert,
                 "-issuer", self.cert, "-cert", cert, "-respout", response, "-ndays", "1")
         return response
+
+
+class Responder:
+    """An OCSP authority on loopback: every POST is answered with `answer(request)`, DER in and out."""
+
+    def __init__(self, answer):
+        responder = self
+        self.answer, self.asked = answer, 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                responder.asked += 1
+                request = self.rfile.read(int(self.headers["Content-Length"]))
+                body = responder.answer(request)
+                self.send_response(200)
+                self.send_header("Content-Type", "application/ocsp-response")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d/status" % self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

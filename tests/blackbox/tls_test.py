@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import support
-from certificates import Authority, openssl, s_client, ticket_key_name
+from certificates import Authority, Responder, openssl, s_client, ticket_key_name
 from support import EXIT_CONFIG, NodeFailed, NodeTest, run, wait_until
 
 
@@ -270,6 +270,49 @@ class Stapling(TlsTest):
     def certified_as_installed(self, staple):
         return self.node(f"[transport]\ncert = {self.authority.path('server.crt')}\n"
                          f"key = {self.authority.path('server.key')}\nocsp = {staple}\n")
+
+    def fetching(self, answer):
+        """(node, responder): a node whose certificate names a responder that says what `answer` returns."""
+        responder = Responder(answer)
+        self.addCleanup(responder.close)
+        cert, key = self.authority.issue("fetching", responder.url)
+        return self.node(f"[transport]\ncert = {cert}\nkey = {key}\nocsp-fetch = true\n"), responder
+
+    def test_staple_is_fetched(self):
+        def answer(_request):
+            with open(self.authority.ocsp(self.authority.path("fetching.crt"), "fetched"), "rb") as file:
+                return file.read()
+        node, responder = self.fetching(answer)
+        wait_until(lambda: node.metric("transport_ocsp_fetches_total", {"outcome": "fetched"}) == 1, 20)
+        self.assertIn("Cert Status: good", s_client(node, "-status"))
+        self.assertGreater(node.metric("transport_ocsp_next_update_timestamp_seconds"), 1.7e9)
+        self.assertEqual(responder.asked, 1)
+        # A reload with the same certificate keeps what was fetched.
+        self.reload(node, "taken")
+        self.assertIn("Cert Status: good", s_client(node, "-status"))
+        self.assertEqual(responder.asked, 1)
+
+    def test_a_wrong_answer_is_not_stapled(self):
+        other = Authority()
+        self.addCleanup(other.close)
+
+        def answer(_request):
+            with open(other.ocsp(self.authority.path("fetching.crt"), "forged"), "rb") as file:
+                return file.read()
+        node, _ = self.fetching(answer)
+        wait_until(lambda: node.metric("transport_ocsp_fetches_total", {"outcome": "failed"}) == 1, 20)
+        self.assertIn("not signed by the certificate's issuer", node.stderr())
+        self.assertIn("OCSP response: no response sent", s_client(node, "-status"))
+
+    def test_fetching_that_cannot_work_never_starts(self):
+        self.install("first")
+        for more, why in ((f"ocsp = {self.authority.path('x')}\n", "a file is named by transport.ocsp, too"),
+                          ("", "the issuer's certificate is not in the chain")):
+            with self.assertRaises(NodeFailed) as failed:
+                self.node(f"[transport]\ncert = {self.authority.path('server.crt')}\n"
+                          f"key = {self.authority.path('server.key')}\nocsp-fetch = true\n" + more)
+            self.assertEqual(failed.exception.code, EXIT_CONFIG)
+            self.assertIn("transport.ocsp-fetch: " + why, str(failed.exception))
 
     def test_nonsense_never_starts(self):
         self.install("first")

@@ -61,12 +61,13 @@ TEST(Reload, LiveKeysAreReloadableKeys) {
   const auto running = config_of("").config;
   const auto fresh = config_of("[transport]\nconnections-max = 77777\nper-peer-max = 7\n"
                                "transient-max = 7\naccept-permits = 7\ncert = /c\nkey = /k\n"
-                               "client-ca = /a\nocsp = /o\nticket-rotation = 7s\npq = require\n"
+                               "client-ca = /a\nocsp = /o\n"
+                               "ocsp-fetch = true\nticket-rotation = 7s\npq = require\n"
                                "[node]\ndrain-timeout = 7s\n[log]\nlevel.transport = debug\n");
   const auto plan = node::plan_reload(*running, fresh);
   EXPECT_FALSE(plan.refused()) << plan.problems.front();
   EXPECT_TRUE(plan.later.empty()) << plan.later.front().name;
-  EXPECT_EQ(plan.changed.size(), 12u);
+  EXPECT_EQ(plan.changed.size(), 13u);
 }
 
 TEST(ReloadRequests, AreBoundedAndAnsweredOnce) {

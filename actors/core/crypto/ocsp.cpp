@@ -1,6 +1,5 @@
 #include "core/crypto/ocsp.hpp"
 
-#include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509.h>
 
@@ -11,8 +10,6 @@
 namespace ron::core::crypto {
 
 namespace {
-
-constexpr std::size_t response_bytes_max = 64u << 10; // usual ones have 0.5 to 2 KiB
 
 struct ocsp_free {
   void operator()(OCSP_RESPONSE* p) const noexcept { OCSP_RESPONSE_free(p); }
@@ -25,10 +22,10 @@ result<std::string> read_response(const std::string& path) {
   std::ifstream in{path, std::ios::binary};
   if (!in)
     return fail(ec::bad_request, path + ": cannot be opened");
-  std::string der(response_bytes_max + 1, '\0');
+  std::string der(ocsp_staple::bytes_max + 1, '\0');
   in.read(der.data(), static_cast<std::streamsize>(der.size()));
   der.resize(static_cast<std::size_t>(in.gcount()));
-  if (der.size() > response_bytes_max)
+  if (der.size() > ocsp_staple::bytes_max)
     return fail(ec::bad_request, path + ": more than 64 KiB");
   return der;
 }
@@ -57,30 +54,34 @@ std::int64_t unix_time(const ASN1_GENERALIZEDTIME* t) {
 } // namespace
 
 result<ocsp_staple_ptr> ocsp_staple::load(const std::string& file, const identity& about) {
-  ERR_clear_error();
   auto der = read_response(file);
   if (!der)
     return std::unexpected{der.error()};
-  const auto* at = reinterpret_cast<const unsigned char*>(der->data());
-  response_ptr response{d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(der->size()))};
+  return read(std::move(*der), about, file);
+}
+
+result<ocsp_staple_ptr> ocsp_staple::read(std::string der, const identity& about,
+                                          const std::string& where) {
+  clear_openssl_errors();
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  response_ptr response{d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(der.size()))};
   if (!response)
-    return openssl_fail(ec::bad_request, file + ": no OCSP response in DER");
-  if (auto status = OCSP_response_status(response.get());
-      status != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+    return openssl_fail(ec::bad_request, where + ": no OCSP response in DER");
+  if (auto status = OCSP_response_status(response.get()); status != OCSP_RESPONSE_STATUS_SUCCESSFUL)
     return fail(ec::bad_request,
-                file + ": the authority answered " + OCSP_response_status_str(status));
+                where + ": the authority answered " + OCSP_response_status_str(status));
   basic_ptr basic{OCSP_response_get1_basic(response.get())};
   if (!basic)
-    return openssl_fail(ec::bad_request, file + ": an OCSP response of an unknown kind");
+    return openssl_fail(ec::bad_request, where + ": an OCSP response of an unknown kind");
   auto* one = about_leaf(basic.get(), about);
   if (!one)
-    return fail(ec::bad_request, file + ": says nothing about the certificate of transport.cert");
+    return fail(ec::bad_request, where + ": says nothing about the certificate of transport.cert");
   ASN1_GENERALIZEDTIME* next = nullptr;
   if (auto status = OCSP_single_get0_status(one, nullptr, nullptr, nullptr, &next);
       status != V_OCSP_CERTSTATUS_GOOD)
-    return fail(ec::bad_request, file + ": says that the certificate is "
-                                   + OCSP_cert_status_str(status));
-  return std::make_shared<const ocsp_staple>(ocsp_staple{std::move(*der), unix_time(next)});
+    return fail(ec::bad_request,
+                where + ": says that the certificate is " + OCSP_cert_status_str(status));
+  return std::make_shared<const ocsp_staple>(ocsp_staple{std::move(der), unix_time(next)});
 }
 
 } // namespace ron::core::crypto

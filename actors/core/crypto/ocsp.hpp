@@ -20,9 +20,15 @@ struct ocsp_staple {
     return next_update_s != 0 && now_s >= next_update_s;
   }
 
-  /// Reads a DER response of at most 64 KiB. Error: bad_request naming the file and what is wrong:
-  /// unreadable, no successful response, not about the leaf of `about`, or not "good". A stale one
-  /// is none: the caller warns, and it is not sent.
+  /// Longest response that is taken.
+  static constexpr std::size_t bytes_max = 64u << 10; // usual ones have 0.5 to 2 KiB
+
+  /// Reads a response in DER. Error: bad_request naming `where` it is from and what is wrong: no
+  /// successful response, not about the leaf of `about`, or not "good". A stale one is none: the
+  /// caller warns, and it is not sent. Its signature is for clients to look at.
+  static result<std::shared_ptr<const ocsp_staple>> read(std::string der, const identity& about,
+                                                         const std::string& where);
+  /// The same of a file, of at most `bytes_max`. Error also: unreadable.
   static result<std::shared_ptr<const ocsp_staple>> load(const std::string& file,
                                                          const identity& about);
 };

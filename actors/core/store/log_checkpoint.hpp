@@ -11,21 +11,21 @@
 
 namespace ron::core::store {
 
-/// Name of the entry in the table `meta` that says which log lies in front of an environment and how
-/// much of it the environment has: id u64, lsn u64.
+/// Name of the entry in the table `meta` that says which log lies in front of an environment and
+/// how much of it the environment has: id u64, lsn u64.
 inline constexpr std::string_view log_place_key = "log";
 
 /// Changes of a log that are on their way into the environment behind it. They are made in several
-/// transactions, each small enough not to hold up whoever waits for the same disk; the last one says
-/// that all of them have been made. Before that they can be made again from the start.
+/// transactions, each small enough not to hold up whoever waits for the same disk; the last one
+/// says that all of them have been made. Before that they can be made again from the start.
 class log_checkpoint : public std::enable_shared_from_this<log_checkpoint> {
 public:
   /// Bounds of one transaction. One that finds the map full is tried again with fewer steps.
   static constexpr std::size_t slice_steps = 4'096;
   static constexpr std::size_t slice_bytes = 2u << 20;
 
-  /// `blocks`: payloads of the records up to `last_lsn` of the log `id`; `images` is what they point
-  /// into if they do not own their bytes.
+  /// `blocks`: payloads of the records up to `last_lsn` of the log `id`; `images` is what they
+  /// point into if they do not own their bytes.
   struct source {
     std::uint64_t id = 0;
     std::uint64_t last_lsn = 0;
@@ -44,8 +44,8 @@ public:
   /// What the source comes to; made when it is asked for the first time. Not while it runs.
   const net_changes& changes();
 
-  /// Makes them. `then` runs on the writer's thread; after an error it may be run again. `to` outlives
-  /// the run. Errors: as of a `write_job`.
+  /// Makes them. `then` runs on the writer's thread; after an error it may be run again. `to`
+  /// outlives the run. Errors: as of a `write_job`.
   void run(environment& env, writer& to, std::function<void(result<void>)> then);
 
 private:

@@ -13,7 +13,8 @@
 
 namespace ron::core::store {
 
-/// Name of the lock that who copies or checks a log holds shared: meanwhile no segment is used anew.
+/// Name of the lock that who copies or checks a log holds shared: meanwhile no segment is used
+/// anew.
 inline constexpr const char* log_lock_name = "log.lock";
 
 /// `log.<slot>` in the folder of an environment.

@@ -22,12 +22,12 @@
 ///     magic u32 "RLGR", payload bytes u32, lsn u64, id u64, generation u64, check u64, payload
 ///
 /// The id is random and the store's: nobody who writes payloads can make one up. The generation
-/// is the segment's: what an earlier use of the file has left is none of its records. The lsn counts
-/// records without gaps. The check is eight bytes of the BLAKE3 of everything else.
+/// is the segment's: what an earlier use of the file has left is none of its records. The lsn
+/// counts records without gaps. The check is eight bytes of the BLAKE3 of everything else.
 ///
-/// A payload is a row of steps: op u8, table u8, key bytes u16, value bytes u32, key, value. Each says
-/// how one key is from now on, so that a row of them may be applied again from anywhere before its
-/// end.
+/// A payload is a row of steps: op u8, table u8, key bytes u16, value bytes u32, key, value. Each
+/// says how one key is from now on, so that a row of them may be applied again from anywhere before
+/// its end.
 namespace ron::core::store {
 
 /// What a step does to its key.

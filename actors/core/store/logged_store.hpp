@@ -26,9 +26,9 @@ struct log_job {
     std::size_t end = 0;   ///< of its steps, in bytes
     std::size_t brings = 0; ///< bytes of new data; 0 = makes room, never refused for the lack of it
   };
-  /// Called exactly once: by the log's thread after the write is durable, or before `submit` returns
-  /// if the job was not taken. `refused` are the entries that found no room in the map, in order. Quick,
-  /// and never blocks.
+  /// Called exactly once: by the log's thread after the write is durable, or before `submit`
+  /// returns if the job was not taken. `refused` are the entries that found no room in the map, in
+  /// order. Quick, and never blocks.
   using told = std::move_only_function<void(result<void>, std::span<const std::size_t> refused)>;
 
   log_steps steps;
@@ -76,8 +76,8 @@ struct log_stats {
 };
 
 /// An environment with a log in front of it. What is submitted is told of once it is durable in the
-/// log, which takes one sync for all that waited; LMDB takes two, and pages. A checkpoint brings what
-/// has come together into the environment: one change per key, in the order of keys, on the
+/// log, which takes one sync for all that waited; LMDB takes two, and pages. A checkpoint brings
+/// what has come together into the environment: one change per key, in the order of keys, on the
 /// environment's own writer. What came and went in between never gets there.
 ///
 /// After a failed write of the log its job fails, and what follows goes into another segment. After
@@ -86,8 +86,8 @@ struct log_stats {
 class logged_store {
 public:
   /// Opens the environment and reads its log. Records that were acknowledged and cannot be read any
-  /// more are in `damages`; the others are applied, which goes on after this has returned if the disk
-  /// does not let it happen now. Errors: as `environment::open`.
+  /// more are in `damages`; the others are applied, which goes on after this has returned if the
+  /// disk does not let it happen now. Errors: as `environment::open`.
   static std::expected<std::unique_ptr<logged_store>, open_error> open(logged_store_options options,
                                                                        faults* injected);
   /// Keeps what was submitted, and checkpoints.

@@ -27,9 +27,8 @@ struct store_source {
   bool logged = false;                   ///< its reports have a `log`
 };
 
-/// The families `lmdb_*{store}` of all environments of a node, and `store_log_*{store}` of those with
-/// a log. Asks each source once a scrape.
-/// Must go before what the sources refer to.
+/// The families `lmdb_*{store}` of all environments of a node, and `store_log_*{store}` of those
+/// with a log. Asks each source once a scrape. Must go before what the sources refer to.
 class store_metrics {
 public:
   store_metrics(metrics::registry& r, std::vector<store_source> sources);

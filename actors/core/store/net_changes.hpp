@@ -9,8 +9,8 @@
 
 namespace ron::core::store {
 
-/// What a row of steps comes to: at most one change per key, the last one. What was made and removed
-/// again in it is left out. Pure; views into the payloads, which outlive it.
+/// What a row of steps comes to: at most one change per key, the last one. What was made and
+/// removed again in it is left out. Pure; views into the payloads, which outlive it.
 class net_changes {
 public:
   /// `payloads` in the order of their records. What follows a damaged step of a payload is left out

@@ -74,6 +74,27 @@ void damaged_records::put(lmdb::writer& log, lmdb::table in, byte_view key, byte
   log.submit(std::move(job));
 }
 
+void damaged_records::put(lmdb::writer& log, const lmdb::log_damage& what) {
+  const auto said = to_string(what);
+  const auto name = lmdb::key::of(layout::damaged_log, what.first_lsn);
+  if (note(std::string{text(name)}))
+    core::log::error("mailbox",
+                     "what was acknowledged is damaged on disk and lost; the rest goes on",
+                     {{"what", said}});
+  lmdb::write_job job;
+  job.frees = true;
+  job.apply = [name, said](lmdb::transaction& t) {
+    return t.put(layout::damaged, name,
+                 {reinterpret_cast<const std::uint8_t*>(said.data()), said.size()});
+  };
+  job.then = [](const result<void>& r) {
+    if (!r)
+      core::log::warn("mailbox", "a damage of the log could not be noted",
+                      {{"why", r.error().message}});
+  };
+  log.submit(std::move(job));
+}
+
 std::size_t damaged_records::count() const {
   std::lock_guard guard{mutex_};
   return known_.size();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/store/log_scan.hpp"
 #include "core/store/transaction.hpp"
 #include "core/store/writer.hpp"
 
@@ -24,6 +25,8 @@ public:
   /// where it is and is found again by the next reading.
   void put(core::store::writer& log, core::store::table in, core::byte_view key,
            core::byte_view value);
+  /// Says that records of the log are missing, and remembers it.
+  void put(core::store::writer& log, const core::store::log_damage& what);
   std::size_t count() const;
 
 private:

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/store/environment.hpp"
+#include "core/store/logged_store.hpp"
 #include "core/store/writer.hpp"
 #include "mailbox/change.hpp"
 
@@ -18,7 +19,7 @@ namespace ron::mailbox {
 /// blocks.
 using kept = std::move_only_function<void(core::result<void>)>;
 
-/// Changes that are kept by one commit: entries one after the other, each all or nothing.
+/// Changes that are kept by one write: entries one after the other, each all or nothing.
 struct journal_batch {
   std::vector<change> changes;
   std::vector<std::size_t> ends; ///< of each entry, into `changes`
@@ -65,7 +66,8 @@ struct journal_page {
 
 struct journal_stats {
   core::store::environment_usage map;
-  core::store::writer_stats writer;
+  core::store::writer_stats writer; ///< of LMDB: checkpoints
+  core::store::log_stats log;
 };
 
 /// Keeps what partitions tell it, for their next life. One object serves all shards; every

@@ -81,16 +81,15 @@ mail_state take_state(unpacker& in, const time_frame& at) {
   return s;
 }
 
-} // namespace
+byte_view text(std::string_view s) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
+}
 
 /// Appends one step: its key, then the fields of its value one after the other, integers
 /// big-endian and texts with their length before them, then the check.
 class packer {
 public:
-  packer(writes& to, lmdb::table in) : block_(to.block_), step_(to.steps_.emplace_back()) {
-    step_.to = in;
-    step_.key = block_.size();
-  }
+  packer(lmdb::log_steps& to, lmdb::log_op op, lmdb::table in) : to_(to) { to_.begin(op, in); }
 
   template <std::unsigned_integral T>
   packer& add(T x) {
@@ -100,12 +99,12 @@ public:
     return add(byte_view{be});
   }
   packer& add(byte_view v) {
-    block_.insert(block_.end(), v.begin(), v.end());
+    to_.add(v);
     return *this;
   }
   packer& add(const std::string& s) {
     add(static_cast<std::uint16_t>(s.size()));
-    return add(byte_view{reinterpret_cast<const std::uint8_t*>(s.data()), s.size()});
+    return add(text(s));
   }
   packer& add(const mail_state& s, const time_frame& at) {
     add(static_cast<std::uint8_t>(s.at)).add(at.to_wall(s.when));
@@ -113,29 +112,27 @@ public:
   }
   /// What was added so far is the key.
   packer& key_ends() {
-    step_.key_size = static_cast<std::uint32_t>(block_.size() - step_.key);
+    to_.key_ends();
     return *this;
   }
   void seal() {
-    add(check_of(byte_view{block_}.subspan(step_.key)));
-    step_.end = block_.size();
+    add(check_of(to_.current()));
+    to_.end();
   }
-  /// There is no value: the key goes.
+  /// There is no value.
   void remove() {
-    key_ends();
-    step_.removes = true;
-    step_.end = block_.size();
+    to_.key_ends();
+    to_.end();
   }
 
 private:
-  std::vector<std::uint8_t>& block_;
-  writes::step& step_;
+  lmdb::log_steps& to_;
 };
 
-namespace {
+using enum lmdb::log_op;
 
-void add_one(writes& to, const keep_mail& c, const time_frame& at) {
-  packer p{to, mail};
+void add_one(lmdb::log_steps& to, const keep_mail& c, const time_frame& at) {
+  packer p{to, fresh, mail};
   p.add(c.in).add(c.seq).key_ends().add(c.state, at);
   p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic).add(c.body.id);
   p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
@@ -144,27 +141,35 @@ void add_one(writes& to, const keep_mail& c, const time_frame& at) {
   p.add(c.body.payload.view()).seal();
 }
 
-void add_one(writes& to, const keep_state& c, const time_frame& at) {
-  packer{to, states}.add(c.in).add(c.seq).key_ends().add(c.state, at).seal();
+void add_one(lmdb::log_steps& to, const keep_state& c, const time_frame& at) {
+  packer{to, put, states}.add(c.in).add(c.seq).key_ends().add(c.state, at).seal();
 }
 
-void add_one(writes& to, const forget_mail& c, const time_frame&) {
-  packer{to, mail}.add(c.in).add(c.seq).remove();
-  packer{to, states}.add(c.in).add(c.seq).remove();
+void add_one(lmdb::log_steps& to, const forget_mail& c, const time_frame&) {
+  packer{to, remove, mail}.add(c.in).add(c.seq).remove();
+  packer{to, remove, states}.add(c.in).add(c.seq).remove();
 }
 
-void add_one(writes& to, const keep_send& c, const time_frame& at) {
-  packer p{to, sends};
+void add_one(lmdb::log_steps& to, const keep_send& c, const time_frame& at) {
+  packer p{to, put, sends};
   p.add(c.in).add(byte_view{c.send.slot}).key_ends();
   p.add(at.to_wall(c.send.what.until)).add(byte_view{c.send.what.body_hash});
   p.add(c.send.what.message_id).add(c.send.what.caller).seal();
 }
 
-void add_one(writes& to, const forget_send& c, const time_frame&) {
-  packer{to, sends}.add(c.in).add(byte_view{c.slot}).remove();
+void add_one(lmdb::log_steps& to, const forget_send& c, const time_frame&) {
+  packer{to, remove, sends}.add(c.in).add(byte_view{c.slot}).remove();
 }
 
 } // namespace
+
+void add_steps(lmdb::log_steps& to, const change& c, const time_frame& at) {
+  std::visit([&](const auto& what) { add_one(to, what, at); }, c);
+}
+
+void add_seq(lmdb::log_steps& to, std::uint64_t seq) {
+  to.add(raise, counters, text(seq_key), lmdb::key::of(seq));
+}
 
 std::vector<std::string> table_names() {
   return {"mail", "states", "sends", "counters", "damaged"};
@@ -180,24 +185,6 @@ instant time_frame::from_wall(std::uint64_t ms, milliseconds max) const noexcept
     std::min<std::uint64_t>(ms, std::numeric_limits<std::int64_t>::max() / 2));
   const auto ahead = milliseconds{wall - wall_ms_};
   return now_ + std::clamp(ahead, -max, max); // how long ago it was makes no difference
-}
-
-void writes::reserve(std::size_t changes, std::size_t bytes) {
-  steps_.reserve(2 * changes);
-  block_.reserve(bytes);
-}
-
-void writes::add(const change& c, const time_frame& at) {
-  std::visit([&](const auto& what) { add_one(*this, what, at); }, c);
-}
-
-writes::one writes::operator[](std::size_t i) const noexcept {
-  const auto& s = steps_[i];
-  const auto all = byte_view{block_}.subspan(s.key, s.end - s.key);
-  one out{s.to, all.first(s.key_size), std::nullopt};
-  if (!s.removes)
-    out.value = all.subspan(s.key_size);
-  return out;
 }
 
 result<stored_mail> decode_mail(byte_view key, byte_view value, const time_frame& at) {

@@ -2,12 +2,14 @@
 
 #include "core/clock.hpp"
 #include "core/store/key.hpp"
+#include "core/store/log_format.hpp"
 #include "core/store/transaction.hpp"
 #include "mailbox/change.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// How mail lies in LMDB. Numbers are big-endian, times Unix milliseconds.
@@ -18,15 +20,18 @@
 /// | states   | bucket u16, seq u64  | state, once it differs from the one in `mail`            |
 /// | sends    | bucket u16, slot 32  | until u64, body hash 32, message id, caller              |
 /// | damaged  | table u8, its key    | the value that was found under that key                  |
+/// |          | 255, lsn u64         | which records of the log are missing, as text            |
 /// | counters | "seq", "topics"      | highest sequence number u64; key that spreads topics 16  |
 ///
-/// Each value of the first three ends with eight bytes of a hash of its key and itself.
+/// Each value of the first three ends with eight bytes of a hash of its key and itself. In front of
+/// all of it lies a log (`core/store/log_format.hpp`) with steps for these very tables; format 1
+/// had none.
 namespace ron::mailbox::layout {
 
 namespace lmdb = core::store;
 
-inline constexpr std::uint32_t format = 1;
-inline constexpr std::uint32_t min_reader = 1;
+inline constexpr std::uint32_t format = 2;
+inline constexpr std::uint32_t min_reader = 2; ///< who knows no log would not see what is in it
 
 inline constexpr lmdb::table mail{0};
 inline constexpr lmdb::table states{1};
@@ -34,6 +39,10 @@ inline constexpr lmdb::table sends{2};
 inline constexpr lmdb::table counters{3};
 inline constexpr lmdb::table damaged{4};
 std::vector<std::string> table_names();
+/// Stands for the log where `damaged` names a table.
+inline constexpr std::uint8_t damaged_log = 255;
+/// The counter of sequence numbers.
+inline constexpr std::string_view seq_key = "seq";
 
 /// Turns points on the monotonic clock into wall time and back, as of one moment.
 class time_frame {
@@ -48,38 +57,10 @@ private:
   std::int64_t wall_ms_;
 };
 
-/// Changes as the store makes them, in order. All keys and values lie in one block.
-class writes {
-public:
-  /// `value` replaces what is under `key`; none removes it. Valid until the next `add`.
-  struct one {
-    lmdb::table to{};
-    core::byte_view key;
-    std::optional<core::byte_view> value;
-  };
-
-  /// Room for about so much.
-  void reserve(std::size_t changes, std::size_t bytes);
-  void add(const change& c, const time_frame& at);
-
-  std::size_t size() const noexcept { return steps_.size(); }
-  one operator[](std::size_t i) const noexcept;
-  /// Of all keys and values so far.
-  std::size_t bytes() const noexcept { return block_.size(); }
-
-private:
-  struct step {
-    lmdb::table to{};
-    bool removes = false;
-    std::uint32_t key_size = 0;
-    std::size_t key = 0; ///< its place in the block; the value lies behind it
-    std::size_t end = 0;
-  };
-  friend class packer;
-
-  std::vector<std::uint8_t> block_;
-  std::vector<step> steps_;
-};
+/// Appends what a store has to do for a change to be kept.
+void add_steps(lmdb::log_steps& to, const change& c, const time_frame& at);
+/// The highest sequence number is at least this.
+void add_seq(lmdb::log_steps& to, std::uint64_t seq);
 
 /// Errors: bad_digest if the value is damaged.
 core::result<stored_mail> decode_mail(core::byte_view key, core::byte_view value,

@@ -2,6 +2,7 @@
 
 #include "core/ids.hpp"
 #include "core/sip_hash.hpp"
+#include "core/store/logged_store.hpp"
 #include "mailbox/damaged_records.hpp"
 #include "mailbox/layout.hpp"
 
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace ron::mailbox {
@@ -25,90 +27,41 @@ byte_view text(std::string_view s) noexcept {
   return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
 }
 
-result<void> forgive_missing(result<void> r) {
-  return r || r.error().code == ec::not_found ? result<void>{} : r;
-}
-
-/// Sequence numbers come from one source and are committed in any order.
-result<void> raise_seq(lmdb::transaction& t, std::uint64_t seq) {
-  auto v = t.get(layout::counters, text("seq"));
-  if (!v && v.error().code != ec::not_found)
-    return std::unexpected{v.error()};
-  if (v && lmdb::load<std::uint64_t>(*v) >= seq)
-    return {};
-  return t.put(layout::counters, text("seq"), lmdb::key::of(seq));
-}
-
-/// A batch on its way to the disk.
-struct written {
-  struct entry {
-    std::size_t steps_end = 0;
-    std::size_t bytes = 0;
-    std::uint64_t seq = 0;  ///< the highest of its messages
-    bool brings = false;    ///< a message: refused when the map is full of data
-    bool refused = false;
-  };
-  layout::writes steps;
-  std::vector<entry> entries;
+/// A batch as the log keeps it.
+struct encoded {
+  lmdb::log_job job;
   std::size_t bytes = 0;
-
-  written(const journal_batch& b, const layout::time_frame& at);
-  result<void> apply(lmdb::transaction& t);
-  batch_outcome outcome(result<void> r) const;
+  std::size_t entries = 0;
 };
 
-written::written(const journal_batch& b, const layout::time_frame& at) {
+encoded encode(const journal_batch& b, const layout::time_frame& at) {
   constexpr std::size_t about_a_change = 256; // without its payload
   std::size_t payloads = 0;
   for (const auto& c : b.changes)
     if (const auto* mail = std::get_if<keep_mail>(&c))
       payloads += mail->body.payload.size();
-  steps.reserve(b.changes.size(), b.changes.size() * about_a_change + payloads);
-  entries.reserve(b.ends.size());
-  std::size_t i = 0;
-  for (const auto end : b.ends) {
-    entry e;
-    for (; i < end; ++i) {
-      steps.add(b.changes[i], at);
-      if (const auto* mail = std::get_if<keep_mail>(&b.changes[i])) {
-        e.brings = true;
-        e.seq = std::max(e.seq, mail->seq);
-      }
-    }
-    e.steps_end = steps.size();
-    e.bytes = steps.bytes() - bytes;
-    bytes = steps.bytes();
-    entries.push_back(e);
-  }
-}
-
-/// May run more than once.
-result<void> written::apply(lmdb::transaction& t) {
+  encoded out;
+  auto& steps = out.job.steps;
+  steps.reserve(b.changes.size() * about_a_change + payloads);
+  out.job.entries.reserve(b.ends.size());
   std::uint64_t seq = 0;
   std::size_t i = 0;
-  for (auto& e : entries) {
-    e.refused = e.brings && !t.claim(e.bytes);
-    if (e.refused) {
-      i = e.steps_end;
-      continue;
+  for (const auto end : b.ends) {
+    const auto start = steps.size();
+    bool brings = false;
+    for (; i < end; ++i) {
+      layout::add_steps(steps, b.changes[i], at);
+      if (const auto* mail = std::get_if<keep_mail>(&b.changes[i])) {
+        brings = true;
+        seq = std::max(seq, mail->seq);
+      }
     }
-    seq = std::max(seq, e.seq);
-    for (; i < e.steps_end; ++i) {
-      const auto w = steps[i];
-      auto ok = w.value ? t.put(w.to, w.key, *w.value) : forgive_missing(t.del(w.to, w.key));
-      if (!ok)
-        return ok;
-    }
+    out.job.entries.push_back({steps.size(), brings ? steps.size() - start : 0});
   }
-  return seq == 0 ? result<void>{} : raise_seq(t, seq);
-}
-
-batch_outcome written::outcome(result<void> r) const {
-  const bool kept = r.has_value();
-  batch_outcome out{std::move(r)};
-  for (std::size_t i = 0; kept && i < entries.size(); ++i)
-    if (entries[i].refused)
-      out.refuse(i, {ec::store_quota, "the mailbox's store is full (lmdb.map-max)"});
+  if (seq != 0) // behind the last entry: harmless if that is refused
+    layout::add_seq(steps, seq);
+  out.bytes = steps.size();
+  out.entries = b.ends.size();
   return out;
 }
 
@@ -120,31 +73,30 @@ struct founding {
 
 class lmdb_journal final : public journal {
 public:
-  lmdb_journal(std::unique_ptr<lmdb::environment> env, const lmdb_journal_options& o, founding f,
-               const core::clock& clock, std::unique_ptr<lmdb::writer> log)
-    : options_(o), founding_(f), clock_(clock), env_(std::move(env)), log_(std::move(log)) {
-    if (auto view = env_->read())
+  lmdb_journal(std::unique_ptr<lmdb::logged_store> db, const lmdb_journal_options& o, founding f,
+               const core::clock& clock)
+    : options_(o), founding_(f), clock_(clock), db_(std::move(db)) {
+    for (const auto& d : db_->damages())
+      aside_.put(db_->direct(), d);
+    if (auto view = db_->env().read())
       aside_.remember(*view);
   }
 
   using journal::write;
-  void write(std::uint64_t source, const journal_batch& b, batch_kept then) override {
-    auto all = std::make_shared<written>(b, layout::time_frame{clock_});
-    const auto entries = all->entries.size();
-    pending_ += entries;
-    pending_bytes_ += all->bytes;
-    lmdb::write_job job;
-    job.source = source;
-    job.bytes = all->bytes;
-    job.callers = entries;
-    job.frees = true; // what it brings is set against the room entry by entry
-    job.apply = [all](lmdb::transaction& t) { return all->apply(t); };
-    job.then = [this, all, then = std::move(then)](result<void> r) mutable {
-      pending_ -= all->entries.size();
-      pending_bytes_ -= all->bytes;
-      then(all->outcome(std::move(r)));
+  void write(std::uint64_t, const journal_batch& b, batch_kept then) override {
+    auto all = encode(b, layout::time_frame{clock_});
+    pending_ += all.entries;
+    pending_bytes_ += all.bytes;
+    all.job.then = [this, bytes = all.bytes, entries = all.entries, then = std::move(then)](
+                     result<void> r, std::span<const std::size_t> refused) mutable {
+      pending_ -= entries;
+      pending_bytes_ -= bytes;
+      batch_outcome out{std::move(r)};
+      for (const auto i : refused)
+        out.refuse(i, {ec::store_quota, "the mailbox's store is full (lmdb.map-max)"});
+      then(std::move(out));
     };
-    log_->submit(std::move(job));
+    db_->submit(std::move(all.job));
   }
 
   bool has_room() const override {
@@ -152,13 +104,18 @@ public:
   }
 
   result<journal_page> read(bucket_share of, const read_place& from) override {
-    auto view = env_->wait_and_read();
+    // A partition is read when everything it wrote has been told of, and writes nothing meanwhile.
+    const bool first = from.in == 0 && from.last.empty() && !from.sends;
+    if (first)
+      if (auto ok = db_->settle(); !ok)
+        return std::unexpected{ok.error()};
+    auto view = db_->env().wait_and_read();
     if (!view)
       return std::unexpected{view.error()};
     const layout::time_frame at{clock_};
     journal_page page;
     page.next = from;
-    if (from.in == 0 && from.last.empty() && !from.sends)
+    if (first)
       page.next.in = of.index;
     std::size_t bytes = 0;
     std::size_t entries = 0;
@@ -185,9 +142,10 @@ public:
 
   journal_stats stats() override {
     journal_stats out;
-    if (auto usage = env_->usage())
+    if (auto usage = db_->env().usage())
       out.map = *usage;
-    out.writer = log_->stats();
+    out.writer = db_->direct().stats();
+    out.log = db_->stats();
     return out;
   }
 
@@ -221,14 +179,14 @@ private:
                          const layout::time_frame& at, journal_page& page) {
     auto m = layout::decode_mail(cursor.key(), cursor.value(), at);
     if (!m) {
-      aside_.put(*log_, layout::mail, cursor.key(), cursor.value());
+      aside_.put(db_->direct(), layout::mail, cursor.key(), cursor.value());
       return {};
     }
     if (auto v = view.get(layout::states, cursor.key())) {
       if (auto s = layout::decode_state(cursor.key(), *v, at))
         m->state = *s;
       else
-        aside_.put(*log_, layout::states, cursor.key(), *v);
+        aside_.put(db_->direct(), layout::states, cursor.key(), *v);
     } else if (v.error().code != ec::not_found) {
       return std::unexpected{v.error()};
     }
@@ -241,7 +199,7 @@ private:
     if (auto s = layout::decode_send(cursor.key(), cursor.value(), at))
       page.sends.emplace_back(in, std::move(*s));
     else
-      aside_.put(*log_, layout::sends, cursor.key(), cursor.value());
+      aside_.put(db_->direct(), layout::sends, cursor.key(), cursor.value());
     return {};
   }
 
@@ -251,8 +209,7 @@ private:
   damaged_records aside_;
   std::atomic<std::size_t> pending_{0};
   std::atomic<std::size_t> pending_bytes_{0};
-  std::unique_ptr<lmdb::environment> env_;
-  std::unique_ptr<lmdb::writer> log_; ///< last: stops before the environment goes
+  std::unique_ptr<lmdb::logged_store> db_; ///< last: tells until it goes
 };
 
 result<founding> load_founding(lmdb::environment& env) {
@@ -260,7 +217,7 @@ result<founding> load_founding(lmdb::environment& env) {
   if (!view)
     return std::unexpected{view.error()};
   founding f;
-  if (auto v = view->get(layout::counters, text("seq")))
+  if (auto v = view->get(layout::counters, text(layout::seq_key)))
     f.seq = lmdb::load<std::uint64_t>(*v);
   else if (v.error().code != ec::not_found)
     return std::unexpected{v.error()};
@@ -272,8 +229,10 @@ result<founding> load_founding(lmdb::environment& env) {
 }
 
 /// As `load_founding`; a store that is new gets the key that spreads its topics.
-result<founding> found(lmdb::environment& env, lmdb::writer& log) {
-  auto f = load_founding(env);
+result<founding> found(lmdb::logged_store& db) {
+  auto f = load_founding(db.env());
+  if (f)
+    f->seq = std::max(f->seq, db.raised(layout::counters, text(layout::seq_key)));
   if (f || f.error().code != ec::not_found)
     return f;
   std::array<std::uint8_t, 16> key{};
@@ -283,10 +242,10 @@ result<founding> found(lmdb::environment& env, lmdb::writer& log) {
   job.frees = true;
   job.apply = [key](lmdb::transaction& t) { return t.put(layout::counters, text("topics"), key); };
   job.then = [&outcome](result<void> r) { outcome.set_value(std::move(r)); };
-  log.submit(std::move(job));
+  db.direct().submit(std::move(job));
   if (auto ok = outcome.get_future().get(); !ok)
     return std::unexpected{ok.error()};
-  return load_founding(env);
+  return load_founding(db.env());
 }
 
 } // namespace
@@ -313,24 +272,27 @@ void journal::write(std::uint64_t source, std::vector<change> changes, kept then
 std::expected<std::unique_ptr<journal>, lmdb::open_error>
 open_lmdb_journal(const lmdb_journal_options& options, const core::clock& clock,
                   lmdb::faults* injected) {
-  lmdb::environment_options o;
-  o.path = options.path;
-  o.map_bytes = options.map_bytes;
-  o.readers_max = options.readers_max;
-  o.tables = layout::table_names();
-  o.format = layout::format;
-  o.min_reader = layout::min_reader;
-  auto env = lmdb::environment::open(std::move(o));
-  if (!env)
-    return std::unexpected{env.error()};
-  lmdb::writer_limits limits;
-  limits.queue.jobs_max = 4 * options.pending_max;
-  limits.queue.bytes_max = 4 * options.pending_bytes_max;
-  auto log = std::make_unique<lmdb::writer>(**env, limits, injected);
-  auto f = found(**env, *log);
+  lmdb::logged_store_options o;
+  o.environment.path = options.path;
+  o.environment.map_bytes = options.map_bytes;
+  o.environment.readers_max = options.readers_max;
+  o.environment.tables = layout::table_names();
+  o.environment.format = layout::format;
+  o.environment.min_reader = layout::min_reader;
+  // Format 1 lies in the same tables; it only had no log.
+  o.environment.migrate = [](lmdb::transaction&, std::uint32_t) { return result<void>{}; };
+  o.queue_jobs_max = 4 * options.pending_max;
+  o.queue_bytes_max = 4 * options.pending_bytes_max;
+  o.segment_bytes = options.log_segment_bytes;
+  o.checkpoint_bytes = options.log_checkpoint_bytes;
+  o.idle = options.log_idle;
+  auto db = lmdb::logged_store::open(std::move(o), injected);
+  if (!db)
+    return std::unexpected{db.error()};
+  auto f = found(**db);
   if (!f)
     return std::unexpected{lmdb::open_error{lmdb::open_failure::failed, f.error().message}};
-  return std::make_unique<lmdb_journal>(std::move(*env), options, *f, clock, std::move(log));
+  return std::make_unique<lmdb_journal>(std::move(*db), options, *f, clock);
 }
 
 } // namespace ron::mailbox

@@ -3,6 +3,7 @@
 #include "core/clock.hpp"
 #include "mailbox/journal.hpp"
 
+#include <chrono>
 #include <expected>
 #include <memory>
 #include <string>
@@ -18,10 +19,14 @@ struct lmdb_journal_options {
   /// as much: what is under way already is never refused.
   std::size_t pending_max = 4'096;
   std::size_t pending_bytes_max = 16u << 20;
+  /// See `core::store::logged_store_options`.
+  std::size_t log_segment_bytes = 8u << 20;
+  std::size_t log_checkpoint_bytes = 32u << 20;
+  std::chrono::milliseconds log_idle{2'000};
 };
 
-/// A journal that survives the process: success is told after the commit with the change has
-/// reached the disk. Errors as `environment::open`.
+/// A journal that survives the process: success is told after the change has reached the disk, in
+/// the log in front of LMDB. Errors as `environment::open`.
 std::expected<std::unique_ptr<journal>, core::store::open_error>
 open_lmdb_journal(const lmdb_journal_options& options, const core::clock& clock,
                   core::store::faults* injected = nullptr);

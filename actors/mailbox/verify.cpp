@@ -1,8 +1,11 @@
 #include "mailbox/verify.hpp"
 
+#include "core/store/log_view.hpp"
 #include "mailbox/layout.hpp"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 namespace ron::mailbox {
 
@@ -11,9 +14,11 @@ namespace {
 using core::byte_view;
 using core::store::check_log;
 using core::store::check_table;
+using core::store::log_op;
+using core::store::log_view;
 using core::store::snapshot;
+using core::store::table;
 
-constexpr std::string_view seq_key = "seq";
 constexpr std::string_view topics_key = "topics";
 constexpr std::size_t topics_key_bytes = 16;
 
@@ -27,58 +32,113 @@ std::string place_of(const char* what, byte_view key) {
          + " of part " + std::to_string(core::store::load<bucket>(key));
 }
 
-void count(check_log& log, const char* what, byte_view key, byte_view value) {
-  ++log.counts[what];
-  log.passed(key.size() + value.size());
-}
+/// One store with its log, while it is checked.
+class checker {
+public:
+  checker(const snapshot& s, const log_view& behind, const layout::time_frame& at, check_log& log)
+    : snapshot_(s), behind_(behind), at_(at), log_(log) {
+    const auto counter = s.get(layout::counters, text(layout::seq_key));
+    last_seq_ = counter ? core::store::load<std::uint64_t>(*counter) : 0;
+    for (const auto& step : behind.changes())
+      if (step.op == log_op::raise)
+        last_seq_ = std::max(last_seq_, core::store::load<std::uint64_t>(step.value));
+      else if (step.op != log_op::remove && step.to == layout::mail)
+        mail_in_log_.push_back(step.key);
+  }
 
-void check_mail(const snapshot& s, const layout::time_frame& at, check_log& log) {
-  const auto counter = s.get(layout::counters, text(seq_key));
-  const auto last = counter ? core::store::load<std::uint64_t>(*counter) : 0;
-  check_table(s, layout::mail, "message", log, [&](byte_view key, byte_view value) {
-    count(log, "messages", key, value);
-    const auto m = layout::decode_mail(key, value, at);
-    if (!m)
-      log.damaged(place_of("message", key) + ": the record is damaged");
-    else if (core::store::load<bucket>(key) >= buckets || m->seq > last)
-      log.damaged(place_of("message", key) + ": there is no such place");
-  });
-}
+  void check_log_files() {
+    for (const auto& d : behind_.damages())
+      log_.damaged(to_string(d) + ": missing; what was acknowledged by them is lost");
+    if (behind_.unreadable() != 0)
+      log_.damaged(std::to_string(behind_.unreadable())
+                   + " records of the log hold something else than changes");
+    log_.counts["log records"] = behind_.records();
+    for (const auto& step : behind_.changes())
+      log_.passed(step.key.size() + step.value.size());
+  }
 
-void check_states(const snapshot& s, const layout::time_frame& at, check_log& log) {
-  check_table(s, layout::states, "state", log, [&](byte_view key, byte_view value) {
-    count(log, "states", key, value);
-    if (!layout::decode_state(key, value, at))
-      log.damaged(place_of("state", key) + ": the record is damaged");
-    else if (!s.get(layout::mail, key))
-      log.damaged(place_of("state", key) + ": there is no such message");
-  });
-}
+  void check_mail() {
+    check("messages", layout::mail, "message", [this](byte_view key, byte_view value) {
+      const auto m = layout::decode_mail(key, value, at_);
+      if (!m)
+        log_.damaged(place_of("message", key) + ": the record is damaged");
+      else if (core::store::load<bucket>(key) >= buckets || m->seq > last_seq_)
+        log_.damaged(place_of("message", key) + ": there is no such place");
+    });
+  }
+  void check_states() {
+    check("states", layout::states, "state", [this](byte_view key, byte_view value) {
+      if (!layout::decode_state(key, value, at_))
+        log_.damaged(place_of("state", key) + ": the record is damaged");
+      else if (!snapshot_.get(layout::mail, key)
+               && !std::ranges::binary_search(mail_in_log_, key, before))
+        log_.damaged(place_of("state", key) + ": there is no such message");
+    });
+  }
+  void check_sends() {
+    check("sends", layout::sends, "send", [this](byte_view key, byte_view value) {
+      if (!layout::decode_send(key, value, at_))
+        log_.damaged("a remembered send of part "
+                     + std::to_string(core::store::load<bucket>(key))
+                     + ": the record is damaged");
+    });
+  }
 
-void check_sends(const snapshot& s, const layout::time_frame& at, check_log& log) {
-  check_table(s, layout::sends, "send", log, [&](byte_view key, byte_view value) {
-    count(log, "sends", key, value);
-    if (!layout::decode_send(key, value, at))
-      log.damaged("a remembered send of part "
-                  + std::to_string(core::store::load<bucket>(key)) + ": the record is damaged");
-  });
-}
+private:
+  static bool before(byte_view a, byte_view b) {
+    return std::ranges::lexicographical_compare(a, b);
+  }
+
+  /// Every entry of a table as it is, and as the log will make it; counts what comes to stay.
+  template <class F>
+  void check(const char* plural, table in, const char* what, F entry) {
+    auto& n = log_.counts[plural];
+    check_table(snapshot_, in, what, log_, [&](byte_view key, byte_view value) {
+      ++n;
+      log_.passed(key.size() + value.size());
+      entry(key, value);
+    });
+    for (const auto& step : behind_.changes()) {
+      if (step.to != in)
+        continue;
+      const bool there = snapshot_.get(in, step.key).has_value();
+      if (step.op == log_op::remove) {
+        n -= there ? 1 : 0;
+        continue;
+      }
+      n += there ? 0 : 1;
+      entry(step.key, step.value);
+    }
+  }
+
+  const snapshot& snapshot_;
+  const log_view& behind_;
+  const layout::time_frame& at_;
+  check_log& log_;
+  std::uint64_t last_seq_ = 0;
+  std::vector<byte_view> mail_in_log_; ///< ascending, as `net_changes` has them
+};
 
 } // namespace
 
 core::result<void> verify_store(const std::string& path, const core::clock& clock,
                                 check_log& log) {
+  auto behind = log_view::read(path);
+  if (!behind)
+    return std::unexpected{behind.error()};
   auto s = snapshot::open(path, layout::table_names(), layout::format);
   if (!s)
     return std::unexpected{s.error()};
-  log.counts = {{"messages", 0}, {"states", 0}, {"sends", 0}};
+  behind->join(*s);
   const auto topics = s->get(layout::counters, text(topics_key));
   if (!topics || topics->size() != topics_key_bytes)
     log.damaged("the key that spreads topics over the store is missing or damaged");
   const layout::time_frame at{clock};
-  check_mail(*s, at, log);
-  check_states(*s, at, log);
-  check_sends(*s, at, log);
+  checker c{*s, *behind, at, log};
+  c.check_log_files();
+  c.check_mail();
+  c.check_states();
+  c.check_sends();
   return {};
 }
 

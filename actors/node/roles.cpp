@@ -278,8 +278,8 @@ void roles::show(core::metrics::registry& r) {
     if (mail_->store())
       stores.push_back({"mailbox", [db = mail_->store()] {
                           auto s = db->stats();
-                          return core::store::store_report{s.map, std::move(s.writer)};
-                        }});
+                          return core::store::store_report{s.map, std::move(s.writer), s.log};
+                        }, true});
   }
   if (!stores.empty())
     lmdb_metrics_.emplace(r, std::move(stores));

@@ -1,6 +1,7 @@
 #include "stores/verify.hpp"
 
 #include "core/clock.hpp"
+#include "core/store/log_files.hpp"
 #include "index/verify.hpp"
 #include "mailbox/verify.hpp"
 #include "storage/verify.hpp"
@@ -63,13 +64,23 @@ void say(std::FILE* to, char what, std::string text) {
   std::fprintf(to, "%c%s\n", what, text.c_str());
 }
 
+/// Of a store's data and log.
+std::uint64_t bytes_of(const std::string& path) {
+  auto size = [](const std::string& name) {
+    struct stat file{};
+    return ::stat(name.c_str(), &file) == 0 ? static_cast<std::uint64_t>(file.st_size) : 0;
+  };
+  auto sum = size(path + "/data.mdb");
+  for (std::size_t slot = 0; slot < core::store::log_files_in(path); ++slot)
+    sum += size(core::store::log_file_name(path, slot));
+  return sum;
+}
+
 [[noreturn]] void be_child(const place& which, int fd) {
   auto* out = ::fdopen(fd, "w");
   if (out == nullptr)
     ::_exit(1);
-  struct stat file{};
-  (void)::stat((which.path + "/data.mdb").c_str(), &file);
-  const auto most = 2 * static_cast<std::uint64_t>(file.st_size); // nothing is stored twice
+  const auto most = 2 * bytes_of(which.path); // nothing is stored twice
   std::uint64_t passed = 0;
   std::uint64_t total = 0;
   check_log log;

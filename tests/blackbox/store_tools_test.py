@@ -26,7 +26,7 @@ class Writer(threading.Thread):
         self.node, self.number = node, number
         self.headers = {"Authorization": f"Bearer {token}"}
         self.dice = random.Random(number)
-        self.objects, self.wrong = {}, []
+        self.objects, self.mail, self.wrong = {}, [], []
         self.stop = threading.Event()
 
     def run(self):
@@ -38,6 +38,10 @@ class Writer(threading.Thread):
                 self.objects[cid] = body
                 name = f"/v1/names/w{self.number}/{len(self.objects)}"
                 self.ask(connection, "PUT", name, json.dumps({"cid": cid}))
+                for _ in range(5):
+                    sent = self.ask(connection, "POST", f"/v1/mailbox/w{self.number}",
+                                    json.dumps({"payload": "bWFpbA=="}))
+                    self.mail.append(sent["message_id"])
         except (OSError, http.client.HTTPException, AssertionError) as e:
             self.wrong.append(repr(e))
         finally:
@@ -46,8 +50,20 @@ class Writer(threading.Thread):
     def ask(self, connection, method, path, body):
         connection.request(method, path, body, self.headers)
         answer = support.Answer(connection.getresponse())
-        assert answer.status in (200, 201), answer
+        assert answer.status in (200, 201, 202), answer
         return answer.json()
+
+
+def mail_of(node, token, topic):
+    """The ids of all messages of a topic."""
+    ids, more = [], ""
+    while True:
+        page = node.get(f"/v1/mailbox/{topic}/feed?limit=100&after={more or '0' * 26}", token=token)
+        assert page.status == 200, page
+        ids += [m["message_id"] for m in page.json()["items"]]
+        more = page.json()["next_cursor"]
+        if not more:
+            return set(ids)
 
 
 class StoreTools(NodeTest):
@@ -76,6 +92,7 @@ class StoreTools(NodeTest):
             writer.start()
         support.wait_until(lambda: all(len(w.objects) >= 5 for w in writers), 60, "writes")
         before = {cid: body for w in writers for cid, body in list(w.objects.items())}
+        mail = {w.number: list(w.mail) for w in writers}
         copy = os.path.join(node.folder, "copy")
         done = json.loads(self.tool("backup", "-o", "json", "--data-dir", node.data, copy).stdout)
         self.assertEqual([s["store"] for s in done["stores"]], ["index", "storage", "mailbox"])
@@ -91,14 +108,18 @@ class StoreTools(NodeTest):
         found = {s["store"]: s for s in self.verify(copy)["stores"]}
         self.assertGreaterEqual(found["storage"]["counts"]["objects"], len(before))
         self.assertGreaterEqual(found["index"]["counts"]["names"], len(before) - 3)
-        self.assertEqual(found["mailbox"]["counts"]["messages"], 5)
+        acknowledged = 5 + sum(len(ids) for ids in mail.values())
+        self.assertGreaterEqual(found["mailbox"]["counts"]["messages"], acknowledged)
+        self.assertEqual(found["mailbox"]["damaged_total"], 0)
         node.stop()
         restored = self.start(copy)
         token = restored.operator_token()
         for cid, body in before.items():
             got = restored.get("/v1/o/" + cid, token=token)
             self.assertEqual((got.status, got.body == body), (200, True), cid)
-        self.assertEqual(restored.metric("mailbox_messages"), 5)
+        self.assertEqual(len(mail_of(restored, token, "jobs")), 5)
+        for number, ids in mail.items():
+            self.assertLessEqual(set(ids), mail_of(restored, token, f"w{number}"))
         restored.stop()
 
     def test_backup_refuses(self):
@@ -133,6 +154,48 @@ class StoreTools(NodeTest):
         self.assertIn("storage\tdamaged\t1", done.stdout)
         self.assertIn("index\tdamaged\t0", done.stdout)
         self.assertEqual(self.verify(node.data, expect=1)["damaged_total"], 1)
+
+    def test_a_damaged_log_is_found_and_told_of(self):
+        node = self.start()
+        token = node.operator_token()
+        for text in ("b25l", "dHdv", "dGhyZWU="):
+            sent = node.http("POST", "/v1/mailbox/jobs", {"payload": text}, token=token)
+            self.assertEqual(sent.status, 202, sent)
+        node.kill()  # nothing of it was brought over
+        with open(os.path.join(node.data, "mailbox", "log.0"), "r+b") as log:
+            content = log.read()
+            at = content.index(b"two")
+            log.seek(at)
+            log.write(b"Two")
+        done = self.tool("verify", node.data, expect=1)
+        self.assertIn("mailbox: record", done.stderr)
+        self.assertIn("missing", done.stderr)
+        node.start()
+        self.assertIn("acknowledged is damaged on disk and lost", node.stderr())
+        self.assertEqual(node.metric("mailbox_damaged"), 1)
+        self.assertEqual(node.metric("store_log_damaged", {"store": "mailbox"}), 1)
+        self.assertEqual(len(mail_of(node, node.operator_token(), "jobs")), 2)
+        node.stop()
+        self.assertEqual(self.verify(node.data)["damaged_total"], 0)
+        node.start()
+        self.assertEqual(node.metric("mailbox_damaged"), 1)
+        self.assertEqual(len(mail_of(node, node.operator_token(), "jobs")), 2)
+        node.stop()
+
+    def test_compact_keeps_what_is_in_the_log(self):
+        node = self.start()
+        for _ in range(7):
+            sent = node.http("POST", "/v1/mailbox/jobs", {"payload": "bWFpbA=="},
+                             token=node.operator_token())
+            self.assertEqual(sent.status, 202, sent)
+        node.kill()
+        self.tool("compact", "--data-dir", node.data)
+        found = {s["store"]: s for s in self.verify(node.data)["stores"]}
+        self.assertEqual(found["mailbox"]["counts"]["messages"], 7)
+        self.assertGreater(found["mailbox"]["counts"]["log records"], 0)
+        node.start()
+        self.assertEqual(node.metric("mailbox_messages"), 7)
+        node.stop()
 
     def test_compact_gives_room_back(self):
         node = self.start()

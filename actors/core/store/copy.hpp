@@ -12,11 +12,12 @@ namespace ron::core::store {
 using copy_progress = std::function<void(std::uint64_t written, std::uint64_t about)>;
 
 /// Copies the last commit of the environment in folder `from` to the folder `to`, without its free
-/// pages. The node that owns it may run and is not paused; its file may grow meanwhile, because
-/// pages it frees are in use until the copy is complete. The copy has its name only when it is
-/// complete and durable. Returns its bytes. Blocks for as long as it takes.
-/// Errors: not_found (no environment in `from`), conflict (`to` is not empty), disk_full, busy (no
-/// reader slot, or being compacted), internal (damaged), degraded (I/O).
+/// pages, and the log in front of it: all that was acknowledged before is in the copy. The node
+/// that owns it may run and is not paused; its file may grow meanwhile, because pages it frees are
+/// in use until the copy is complete. The copy has its name only when it is complete and durable.
+/// Returns its bytes. Blocks for as long as it takes. Errors: not_found (no environment in `from`),
+/// conflict (`to` is not empty), disk_full, busy (no reader slot, or being compacted), internal
+/// (damaged), degraded (I/O).
 result<std::uint64_t> copy_environment(const std::string& from, const std::string& to,
                                        const copy_progress& tell = {});
 

@@ -351,6 +351,28 @@ result<environment_usage> environment::usage() {
   return out;
 }
 
+std::uint64_t environment::room_for_data(std::size_t plenty) {
+  const auto map = options_.map_bytes;
+  const auto spare = std::max(map - map / 100 * data_percent_max, spare_bytes_min);
+  const auto limit = map - std::min(map, spare);
+  if (!enter())
+    return 0; // being reopened
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  if (env_ != nullptr) {
+    ::mdb_env_info(env_, &info);
+    ::mdb_env_stat(env_, &stat);
+  }
+  const bool open = env_ != nullptr;
+  leave();
+  auto used = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
+  if (!open || used + plenty >= limit) {
+    const auto exact = usage();
+    used = exact ? exact->used_bytes : limit;
+  }
+  return limit - std::min(limit, used);
+}
+
 int environment::clear_stale_readers() {
   int dead = 0;
   if (!enter())

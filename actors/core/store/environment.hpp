@@ -78,10 +78,17 @@ public:
   /// Walks the list of free pages: for metrics, not per request. Has reader slots of its own.
   result<environment_usage> usage();
 
+  /// Bytes that may be written before new data is refused; 0 if that cannot be told now. Walks the
+  /// list of free pages only when there is less than `plenty`. A batch must keep to it by itself:
+  /// what it has written shows only after its commit. Any thread.
+  std::uint64_t room_for_data(std::size_t plenty);
+
   /// Frees reader slots of processes that died; done at open, too. Returns how many. Any thread.
   int clear_stale_readers();
 
   const std::string& path() const noexcept { return options_.path; }
+  /// What the store knows about itself; keys "format" and "min_reader" are the environment's own.
+  table meta() const noexcept { return table{static_cast<std::uint16_t>(options_.tables.size())}; }
 
 private:
   static constexpr std::uint32_t usage_readers = 2; ///< the writer and the metrics
@@ -102,7 +109,6 @@ private:
   result<void> reopen();
 
   std::span<const unsigned> dbis() const noexcept { return dbis_; }
-  table meta() const noexcept { return table{static_cast<std::uint16_t>(options_.tables.size())}; }
   /// Takes part in `active_`; false while a reopening is under way.
   bool enter() noexcept;
   void leave() noexcept;

@@ -60,6 +60,52 @@ constexpr family families[] = {
    [](const store_report& r) { return number(r.writer.bytes); }},
 };
 
+struct log_family {
+  metrics::kind kind;
+  const char* name;
+  const char* help;
+  double (*value)(const log_stats&);
+};
+
+constexpr log_family log_families[] = {
+  {gauge, "store_log_bytes", "Bytes of log segments with something LMDB does not have yet",
+   [](const log_stats& s) { return number(s.bytes); }},
+  {gauge, "store_log_bytes_max", "Bound of store_log_bytes",
+   [](const log_stats& s) { return number(s.bytes_max); }},
+  {gauge, "store_log_pending", "Changes that are in the log and not in LMDB",
+   [](const log_stats& s) { return number(s.pending_steps); }},
+  {gauge, "store_log_queue_jobs", "Write jobs that wait for the log",
+   [](const log_stats& s) { return number(s.queued_jobs); }},
+  {gauge, "store_log_queue_bytes", "Bytes of write jobs that wait for the log",
+   [](const log_stats& s) { return number(s.queued_bytes); }},
+  {counter, "store_log_syncs_total", "Groups of writes that reached the disk",
+   [](const log_stats& s) { return number(s.syncs); }},
+  {counter, "store_log_sync_failures_total", "Groups of writes that failed",
+   [](const log_stats& s) { return number(s.failed_syncs); }},
+  {counter, "store_log_sync_seconds_total", "Time in writes, fdatasync included",
+   [](const log_stats& s) { return seconds(s.sync_time); }},
+  {gauge, "store_log_sync_seconds_max", "Longest write since start",
+   [](const log_stats& s) { return seconds(s.sync_time_max); }},
+  {counter, "store_log_written_bytes_total", "Bytes written to the log",
+   [](const log_stats& s) { return number(s.written_bytes); }},
+  {counter, "store_log_jobs_total", "Write jobs kept by the log",
+   [](const log_stats& s) { return number(s.jobs); }},
+  {counter, "store_log_jobs_failed_total", "Write jobs that failed alone or with their group",
+   [](const log_stats& s) { return number(s.failed_jobs); }},
+  {counter, "store_log_jobs_refused_total", "Write jobs that the full queue did not take",
+   [](const log_stats& s) { return number(s.refused_jobs); }},
+  {counter, "store_log_checkpoints_total", "Times the log was brought over to LMDB",
+   [](const log_stats& s) { return number(s.checkpoints); }},
+  {counter, "store_log_checkpoint_failures_total", "Times that failed; it is tried again",
+   [](const log_stats& s) { return number(s.failed_checkpoints); }},
+  {counter, "store_log_checkpoint_seconds_total", "Time in checkpoints",
+   [](const log_stats& s) { return seconds(s.checkpoint_time); }},
+  {gauge, "store_log_checkpoint_seconds_max", "Longest checkpoint since start",
+   [](const log_stats& s) { return seconds(s.checkpoint_time_max); }},
+  {gauge, "store_log_damaged", "Records of the log that were missing when it was opened",
+   [](const log_stats& s) { return number(s.damaged_records); }},
+};
+
 } // namespace
 
 /// The last report of each source; a scrape, which holds the registry's lock, asks for many values
@@ -89,6 +135,21 @@ store_metrics::store_metrics(metrics::registry& r, std::vector<store_source> sou
     shown_.push_back(std::make_unique<metrics::callback>(
       r, f.kind, f.name, f.help, "store", names,
       [cached = cache_, value = f.value](std::size_t i) { return value(cached->at(i)); }));
+  std::vector<std::string> logged;
+  std::vector<std::size_t> place;
+  for (std::size_t i = 0; i < cache_->sources.size(); ++i)
+    if (cache_->sources[i].logged) {
+      logged.push_back(names[i]);
+      place.push_back(i);
+    }
+  if (logged.empty())
+    return;
+  for (const auto& f : log_families)
+    shown_.push_back(std::make_unique<metrics::callback>(
+      r, f.kind, f.name, f.help, "store", logged,
+      [cached = cache_, value = f.value, place](std::size_t i) {
+        return value(cached->at(place[i]).log.value_or(log_stats{}));
+      }));
 }
 
 store_metrics::~store_metrics() = default;

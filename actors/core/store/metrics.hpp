@@ -2,10 +2,12 @@
 
 #include "core/metrics.hpp"
 #include "core/store/environment.hpp"
+#include "core/store/logged_store.hpp"
 #include "core/store/writer.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,16 +17,18 @@ namespace ron::core::store {
 struct store_report {
   environment_usage usage;
   writer_stats writer;
+  std::optional<log_stats> log{}; ///< if one lies in front of it
 };
 
 /// One environment of the node, by its role: objects, index, mailbox.
 struct store_source {
   std::string name;                      ///< value of the label `store`
   std::function<store_report()> report;  ///< quick; on the scraping thread
+  bool logged = false;                   ///< its reports have a `log`
 };
 
-/// The families `lmdb_*{store}` of all environments of a node. Asks each source once a scrape.
-/// Must go before what the sources refer to.
+/// The families `lmdb_*{store}` of all environments of a node, and `store_log_*{store}` of those
+/// with a log. Asks each source once a scrape. Must go before what the sources refer to.
 class store_metrics {
 public:
   store_metrics(metrics::registry& r, std::vector<store_source> sources);

@@ -80,13 +80,11 @@ result<snapshot> snapshot::open(const std::string& path, const std::vector<std::
   snapshot out{std::move(*home)};
   if (auto rc = ::mdb_txn_begin(out.home_.env(), nullptr, MDB_RDONLY, &out.txn_); rc != 0)
     return lmdb_fail(rc, "read " + path);
-  MDB_dbi meta = 0;
-  if (auto rc = ::mdb_dbi_open(out.txn_, "meta", 0, &meta); rc != 0)
+  if (auto rc = ::mdb_dbi_open(out.txn_, "meta", 0, &out.meta_); rc != 0)
     return fail(ec::internal, path + " has no table meta: it is not a store of RON");
-  out.dbis_.push_back(meta);
   const std::string_view format_key = "format";
-  auto stored = out.get(table{0}, {reinterpret_cast<const std::uint8_t*>(format_key.data()),
-                                   format_key.size()});
+  auto stored = out.meta(
+    {reinterpret_cast<const std::uint8_t*>(format_key.data()), format_key.size()});
   if (!stored)
     return fail(ec::internal, path + " does not say which format it has");
   if (const auto found = load<std::uint32_t>(*stored); found != format)
@@ -94,7 +92,6 @@ result<snapshot> snapshot::open(const std::string& path, const std::vector<std::
                 path + " has format " + std::to_string(found) + ", this program reads format "
                   + std::to_string(format)
                   + "; a node of this version brings an older store up to date when it starts");
-  out.dbis_.clear();
   for (const auto& name : tables) {
     MDB_dbi dbi = 0;
     if (auto rc = ::mdb_dbi_open(out.txn_, name.c_str(), 0, &dbi); rc != 0)
@@ -106,7 +103,8 @@ result<snapshot> snapshot::open(const std::string& path, const std::vector<std::
 }
 
 snapshot::snapshot(snapshot&& o) noexcept
-  : home_(std::move(o.home_)), txn_(std::exchange(o.txn_, nullptr)), dbis_(std::move(o.dbis_)) {
+  : home_(std::move(o.home_)), txn_(std::exchange(o.txn_, nullptr)), meta_(o.meta_),
+    dbis_(std::move(o.dbis_)) {
   // nop
 }
 

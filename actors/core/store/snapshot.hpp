@@ -52,12 +52,15 @@ public:
   /// The value under `k`. Error: not_found (without text).
   result<byte_view> get(table t, byte_view k) const;
   cursor scan(table t) const noexcept;
+  /// What the store says about itself under `k`. Error: not_found (without text).
+  result<byte_view> meta(byte_view k) const { return get_from(txn_, meta_, k); }
   std::uint64_t used_bytes() const noexcept { return home_.used_bytes(); }
 
 private:
   explicit snapshot(guest home) noexcept : home_(std::move(home)) {}
   guest home_;
   MDB_txn* txn_ = nullptr;
+  unsigned meta_ = 0;
   std::vector<unsigned> dbis_;
 };
 

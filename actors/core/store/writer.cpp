@@ -143,7 +143,7 @@ result<void> writer::attempt(batch& b) {
   if (!txn)
     return std::unexpected{txn.error()};
   b.end = steady::now() + limits_.batch_time;
-  b.room.limit = room_for_data();
+  b.room.limit = env_.room_for_data(4 * limits_.batch_bytes);
   fill(b, *txn);
   while (b.spoilt) {
     ::mdb_txn_abort(*txn);
@@ -221,26 +221,6 @@ result<MDB_txn*> writer::begin() {
     return lmdb_fail(rc, "begin");
   }
   return txn;
-}
-
-/// Bytes that may be written before new data is refused. A batch must keep to it by itself: what
-/// it has written shows in the file only after its commit.
-std::uint64_t writer::room_for_data() const {
-  const auto map = env_.options_.map_bytes;
-  const auto spare = std::max(map - map / 100 * environment::data_percent_max,
-                              environment::spare_bytes_min);
-  const auto limit = map - std::min(map, spare);
-  MDB_envinfo info{};
-  MDB_stat stat{};
-  ::mdb_env_info(env_.env_, &info);
-  ::mdb_env_stat(env_.env_, &stat);
-  auto used = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
-  // Usually there is plenty, and no need to walk the list of free pages.
-  if (used + 4 * limits_.batch_bytes >= limit) {
-    auto usage = env_.usage();
-    used = usage ? usage->used_bytes : limit;
-  }
-  return limit - std::min(limit, used);
 }
 
 result<void> writer::commit(MDB_txn* txn) {

@@ -86,7 +86,6 @@ private:
   result<void> commit(MDB_txn* txn);
   result<MDB_txn*> begin();
   bool is_enough() const noexcept;
-  std::uint64_t room_for_data() const;
   void reopen();
   void finish(batch& b, const result<void>& committed);
   std::optional<write_job> next(const batch& b);

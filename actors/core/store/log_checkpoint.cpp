@@ -1,0 +1,88 @@
+#include "core/store/log_checkpoint.hpp"
+
+#include "core/store/key.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ron::core::store {
+
+namespace {
+
+result<void> make(transaction& t, const log_step& s) {
+  switch (s.op) {
+  case log_op::put:
+  case log_op::fresh:
+    return t.put(s.to, s.key, s.value);
+  case log_op::remove:
+    break;
+  case log_op::raise: {
+    const auto there = t.get(s.to, s.key);
+    if (!there && there.error().code != ec::not_found)
+      return std::unexpected{there.error()};
+    if (there && load<std::uint64_t>(*there) >= load<std::uint64_t>(s.value))
+      return {};
+    return t.put(s.to, s.key, s.value);
+  }
+  }
+  auto gone = t.del(s.to, s.key);
+  return gone || gone.error().code == ec::not_found ? result<void>{} : gone;
+}
+
+} // namespace
+
+const net_changes& log_checkpoint::changes() {
+  if (!changes_) {
+    auto payloads = source_.replayed;
+    for (const auto& b : source_.blocks)
+      payloads.push_back(b.view());
+    changes_ = std::make_unique<net_changes>(payloads, source_.trust_fresh);
+  }
+  return *changes_;
+}
+
+void log_checkpoint::run(environment& env, writer& to, std::function<void(result<void>)> then) {
+  then_ = std::move(then);
+  from_ = 0; // a part that is there already is made again and changes nothing
+  steps_max_ = slice_steps;
+  submit(env, to);
+}
+
+void log_checkpoint::submit(environment& env, writer& to) {
+  write_job job;
+  job.frees = true; // what it brings was set against the room when it was accepted
+  job.apply = [me = shared_from_this(), meta = env.meta()](transaction& t) {
+    return me->apply(t, meta);
+  };
+  job.then = [me = shared_from_this(), &env, &to](result<void> r) {
+    if (!r && r.error().code == ec::store_quota && me->next_ - me->from_ > 1) {
+      me->steps_max_ = std::max<std::size_t>((me->next_ - me->from_) / 4, 1);
+      return me->submit(env, to);
+    }
+    if (r)
+      me->from_ = me->next_;
+    if (r && me->from_ < me->changes().all().size())
+      return me->submit(env, to);
+    std::exchange(me->then_, {})(std::move(r));
+  };
+  to.submit(std::move(job));
+}
+
+result<void> log_checkpoint::apply(transaction& t, table meta) {
+  const auto all = changes().all();
+  std::size_t bytes = 0;
+  next_ = from_;
+  while (next_ < all.size() && next_ - from_ < steps_max_ && bytes < slice_bytes) {
+    const auto& s = all[next_++];
+    bytes += s.key.size() + s.value.size();
+    if (auto ok = make(t, s); !ok)
+      return ok;
+  }
+  if (next_ < all.size())
+    return {};
+  const byte_view name{reinterpret_cast<const std::uint8_t*>(log_place_key.data()),
+                       log_place_key.size()};
+  return t.put(meta, name, key::of(source_.id, source_.last_lsn));
+}
+
+} // namespace ron::core::store

@@ -1,0 +1,186 @@
+#include "log_fixture.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <array>
+
+namespace {
+
+using namespace ron::test;
+
+TEST(LogFormat, StepsComeBackAsTheyWere) {
+  log_steps s;
+  s.add(log_op::put, data, text("k"), text("value"));
+  s.add(log_op::remove, other, text("gone"));
+  s.add(log_op::raise, counters, text("n"), key::of(std::uint64_t{7}));
+  EXPECT_EQ(s.count(), 3u);
+  auto rest = s.view();
+  const auto a = next_step(rest);
+  const auto b = next_step(rest);
+  const auto c = next_step(rest);
+  ASSERT_TRUE(a && b && c);
+  EXPECT_EQ(a->op, log_op::put);
+  EXPECT_EQ(a->to, data);
+  EXPECT_EQ(string(a->key), "k");
+  EXPECT_EQ(string(a->value), "value");
+  EXPECT_EQ(b->op, log_op::remove);
+  EXPECT_EQ(string(b->key), "gone");
+  EXPECT_TRUE(b->value.empty());
+  EXPECT_EQ(load<std::uint64_t>(c->value), 7u);
+  EXPECT_TRUE(rest.empty());
+  EXPECT_FALSE(next_step(rest));
+}
+
+TEST(LogFormat, ARowThatIsCutShortOrNoneIsNoticed) {
+  log_steps s;
+  s.add(log_op::put, data, text("key"), text("value"));
+  for (std::size_t n = 1; n < s.size(); ++n) {
+    auto rest = s.view().first(n);
+    EXPECT_FALSE(next_step(rest)) << n;
+    EXPECT_EQ(rest.size(), n);
+  }
+  std::array<std::uint8_t, 16> none{};
+  byte_view rest{none};
+  EXPECT_FALSE(next_step(rest));
+}
+
+TEST(LogFormat, StepsCanBeTakenOutAgain) {
+  log_steps s;
+  s.add(log_op::put, data, text("a"), text("1"));
+  const auto from = s.size();
+  s.add(log_op::put, data, text("b"), text("2"));
+  s.add(log_op::put, data, text("c"), text("3"));
+  const auto to = s.size();
+  s.add(log_op::put, data, text("d"), text("4"));
+  s.cut(from, to);
+  EXPECT_EQ(s.count(), 2u);
+  model m;
+  apply_to(m, s.view());
+  EXPECT_EQ(m, (model{{{0, "a"}, "1"}, {{0, "d"}, "4"}}));
+}
+
+TEST(LogFormat, ARecordIsWholeOrNone) {
+  log_in_memory log;
+  log.begin_segment();
+  log.append(text("a payload in one piece"));
+  auto& image = log.segments[0];
+  const auto r = decode_record(image, log_page_bytes);
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->lsn, 1u);
+  EXPECT_EQ(r->of.id, log_in_memory::id);
+  EXPECT_EQ(r->of.generation, 1u);
+  EXPECT_EQ(string(r->payload), "a payload in one piece");
+  for (std::size_t bit = 0; bit < 8 * (log_record_head_bytes + r->payload.size()); ++bit) {
+    image[log_page_bytes + bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    EXPECT_FALSE(decode_record(image, log_page_bytes)) << "bit " << bit;
+    image[log_page_bytes + bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+  }
+  for (std::size_t n = 0; n < log_page_bytes + log_record_head_bytes + r->payload.size(); ++n)
+    EXPECT_FALSE(decode_record(byte_view{image}.first(n), log_page_bytes));
+  EXPECT_TRUE(decode_record(image, log_page_bytes));
+}
+
+TEST(LogFormat, PiecesOfARecordCountAsOne) {
+  const std::array<byte_view, 3> pieces{text("one "), text(""), text("two")};
+  const byte_view whole = text("one two");
+  EXPECT_EQ(encode_record_head({1, 2}, 3, pieces),
+            encode_record_head({1, 2}, 3, std::span{&whole, 1}));
+}
+
+TEST(LogFormat, AHeadIsWholeOrNone) {
+  auto page = encode_head({{1, 2}, 3});
+  const auto h = decode_head(page);
+  ASSERT_TRUE(h);
+  EXPECT_EQ(h->of.id, 1u);
+  EXPECT_EQ(h->of.generation, 2u);
+  EXPECT_EQ(h->first_lsn, 3u);
+  for (std::size_t bit = 0; bit < 8 * 40; ++bit) {
+    page[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    EXPECT_FALSE(decode_head(page)) << "bit " << bit;
+    page[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+  }
+  EXPECT_FALSE(decode_head(byte_view{page}.first(100)));
+  EXPECT_FALSE(decode_head(log_page{}));
+}
+
+// -- what a row of steps comes to -----------------------------------------------------------------
+
+TEST(NetChanges, TheLastOneCountsAndWhatCameAndWentIsLeftOut) {
+  log_steps s;
+  s.add(log_op::fresh, data, text("kept"), text("1"));
+  s.add(log_op::fresh, data, text("brief"), text("1"));
+  s.add(log_op::put, data, text("old"), text("2"));
+  s.add(log_op::put, other, text("kept"), text("a"));
+  s.add(log_op::put, other, text("kept"), text("b"));
+  s.add(log_op::remove, data, text("brief"));
+  s.add(log_op::remove, data, text("old"));
+  s.add(log_op::raise, counters, text("n"), key::of(std::uint64_t{9}));
+  s.add(log_op::raise, counters, text("n"), key::of(std::uint64_t{4}));
+  const std::array<byte_view, 1> payloads{s.view()};
+  const net_changes net{payloads, true};
+  ASSERT_EQ(net.all().size(), 4u);
+  EXPECT_EQ(string(net.all()[0].key), "kept");
+  EXPECT_EQ(string(net.all()[1].value), "b");
+  EXPECT_EQ(load<std::uint64_t>(net.all()[2].value), 9u);
+  EXPECT_EQ(net.all()[3].op, log_op::remove);
+  EXPECT_EQ(string(net.all()[3].key), "old") << "it may be in the store";
+  EXPECT_EQ((net_changes{payloads, false}.all().size()), 5u)
+    << "after a crash a part of it may be there";
+}
+
+TEST(NetChanges, WhatRefersToAnotherTableFindsItAtAnyPoint) {
+  log_steps s;
+  s.add(log_op::put, other, text("a"), text("state"));
+  s.add(log_op::put, data, text("a"), text("mail"));
+  s.add(log_op::remove, data, text("b"));
+  s.add(log_op::remove, other, text("b"));
+  const std::array<byte_view, 1> payloads{s.view()};
+  const net_changes net{payloads, true};
+  std::vector<std::pair<log_op, table>> order;
+  for (const auto& one : net.all())
+    order.emplace_back(one.op, one.to);
+  EXPECT_THAT(order, ::testing::ElementsAre(
+                       std::pair{log_op::put, data}, std::pair{log_op::put, other},
+                       std::pair{log_op::remove, other}, std::pair{log_op::remove, data}));
+}
+
+TEST(NetChanges, RandomHistoriesComeToTheSame) {
+  random_steps steps{seed_of_this_run()};
+  model store; // as of the last checkpoint
+  for (int round = 0; round < 300; ++round) {
+    std::vector<log_steps> rows;
+    std::vector<byte_view> payloads;
+    for (auto n = steps.dice()() % 30; n > 0; --n)
+      rows.push_back(steps.next());
+    for (const auto& r : rows)
+      payloads.push_back(r.view());
+    auto wanted = store;
+    for (const auto p : payloads)
+      apply_to(wanted, p);
+    const bool trust = steps.dice()() % 2 == 0;
+    const net_changes net{payloads, trust};
+    EXPECT_EQ(net.damaged(), 0u);
+    log_steps made;
+    for (const auto& s : net.all())
+      made.add(s.op, s.to, s.key, s.value);
+    apply_to(store, made.view());
+    ASSERT_EQ(store, wanted) << "round " << round;
+    // A part of it, then a crash, then all of it and more from the start.
+    auto part = wanted;
+    apply_to(part, made.view());
+    ASSERT_EQ(part, wanted);
+  }
+}
+
+TEST(NetChanges, ADamagedRowIsCounted) {
+  log_steps s;
+  s.add(log_op::put, data, text("a"), text("1"));
+  s.add(log_op::put, data, text("b"), text("2"));
+  const std::array<byte_view, 2> payloads{s.view().first(s.size() - 1), s.view()};
+  const net_changes net{payloads, true};
+  EXPECT_EQ(net.damaged(), 1u);
+  EXPECT_EQ(net.all().size(), 2u);
+}
+
+} // namespace

@@ -1,0 +1,164 @@
+#include "core/store/key.hpp"
+#include "mailbox/layout.hpp"
+#include "mailbox_fixture.hpp"
+
+#include <cerrno>
+#include <fstream>
+
+/// What the log in front of LMDB means for mail.
+namespace {
+
+using namespace ron::test;
+namespace store = core::store;
+
+struct JournalLog : ::testing::Test {
+  test_folder folder;
+  core::manual_clock clock;
+  set_faults injected;
+  std::unique_ptr<journal> kept;
+
+  void open() {
+    kept.reset();
+    kept = open_journal(folder, clock, &injected);
+  }
+  static keep_mail mail_of(std::uint64_t seq, std::string payload = "payload") {
+    keep_mail m;
+    m.in = 1;
+    m.seq = seq;
+    m.topic = "t";
+    m.body.id = std::to_string(seq);
+    m.body.payload = core::bytes::copy(std::string_view{payload});
+    return m;
+  }
+  std::vector<std::uint64_t> there() {
+    std::vector<std::uint64_t> out;
+    for (read_place at; !at.done;) {
+      auto page = kept->read({}, at);
+      if (!page)
+        throw std::runtime_error(page.error().message);
+      for (const auto& m : page->mail)
+        out.push_back(m.seq);
+      at = page->next;
+    }
+    return out;
+  }
+  /// The folder as a crash leaves it, while nothing is being brought over.
+  void crash() {
+    const auto copy = folder.path + "/crashed";
+    fs::copy(folder.path + "/mail", copy);
+    kept.reset();
+    fs::remove_all(folder.path + "/mail");
+    fs::remove(copy + "/lock.mdb");
+    fs::rename(copy, folder.path + "/mail");
+  }
+};
+
+using seqs = std::vector<std::uint64_t>;
+
+TEST_F(JournalLog, MailComesBackFromTheLogAfterACrash) {
+  open();
+  for (std::uint64_t seq : {1, 2, 3})
+    ASSERT_TRUE(write(*kept, {mail_of(seq)}));
+  ASSERT_TRUE(write(*kept, {forget_mail{1, 2}}));
+  EXPECT_EQ(kept->stats().log.checkpoints, 0u);
+  crash();
+  open();
+  EXPECT_EQ(there(), (seqs{1, 3}));
+  EXPECT_EQ(kept->last_seq(), 3u) << "numbers are not used again";
+}
+
+TEST_F(JournalLog, WhatWasSentAndAcknowledgedNeverTouchesLmdb) {
+  open();
+  ASSERT_TRUE(write(*kept, {mail_of(1)}));
+  EXPECT_EQ(there(), seqs{1}); // brought over
+  const auto before = kept->stats().map.used_bytes;
+  for (std::uint64_t seq = 2; seq < 400; ++seq)
+    ASSERT_TRUE(write(*kept, {mail_of(seq, std::string(2'000, 'x'))}));
+  for (std::uint64_t seq = 2; seq < 400; ++seq)
+    ASSERT_TRUE(write(*kept, {forget_mail{1, seq}}));
+  EXPECT_EQ(there(), seqs{1});
+  EXPECT_LE(kept->stats().map.used_bytes, before + 8 * 4'096);
+  crash();
+  open();
+  EXPECT_EQ(kept->last_seq(), 399u);
+}
+
+TEST_F(JournalLog, StartsWithAFullDiskAndServesWhenThereIsRoom) {
+  open();
+  ASSERT_TRUE(write(*kept, {mail_of(7)}));
+  crash();
+  injected.sync_code = ENOSPC;
+  open();
+  EXPECT_EQ(kept->last_seq(), 7u) << "though LMDB has not heard of it";
+  EXPECT_FALSE(kept->read({}, {}));
+  injected.sync_code = 0;
+  EXPECT_EQ(there(), seqs{7});
+}
+
+TEST_F(JournalLog, ADamagedLogIsToldOfOnceAndRemembered) {
+  open();
+  for (std::uint64_t seq : {1, 2, 3})
+    ASSERT_TRUE(write(*kept, {mail_of(seq, "text " + std::to_string(seq))}));
+  crash();
+  {
+    std::fstream f{folder.path + "/mail/log.0", std::ios::in | std::ios::out | std::ios::binary};
+    std::string all{std::istreambuf_iterator<char>{f}, {}};
+    const auto at = all.find("text 2");
+    ASSERT_NE(at, all.npos);
+    f.seekp(static_cast<std::streamoff>(at));
+    f.put('T');
+  }
+  for (int life = 0; life < 2; ++life) {
+    open();
+    EXPECT_EQ(there(), (seqs{1, 3}));
+    EXPECT_EQ(kept->damaged(), 1u);
+  }
+}
+
+TEST_F(JournalLog, AStoreOfFormatOneGetsItsLog) {
+  {
+    store::environment_options o;
+    o.path = folder.path + "/mail";
+    o.map_bytes = 16u << 20;
+    o.tables = layout::table_names();
+    auto env = store::environment::open(std::move(o));
+    ASSERT_TRUE(env) << env.error().message;
+    store::writer direct{**env};
+    store::log_steps steps;
+    layout::add_steps(steps, mail_of(5), layout::time_frame{clock});
+    std::promise<result<void>> done;
+    store::write_job job;
+    job.apply = [&](store::transaction& t) -> result<void> {
+      auto rest = steps.view();
+      const auto s = store::next_step(rest);
+      if (auto ok = t.put(s->to, s->key, s->value); !ok)
+        return ok;
+      constexpr std::string_view seq = "seq", topics = "topics";
+      auto named = [](std::string_view n) {
+        return core::byte_view{reinterpret_cast<const std::uint8_t*>(n.data()), n.size()};
+      };
+      if (auto ok = t.put(layout::counters, named(seq), store::key::of(std::uint64_t{5})); !ok)
+        return ok;
+      return t.put(layout::counters, named(topics),
+                   store::key::of(std::uint64_t{1}, std::uint64_t{2}));
+    };
+    job.then = [&](result<void> r) { done.set_value(std::move(r)); };
+    direct.submit(std::move(job));
+    ASSERT_TRUE(done.get_future().get());
+  }
+  open();
+  EXPECT_EQ(there(), seqs{5});
+  EXPECT_EQ(kept->last_seq(), 5u);
+  ASSERT_TRUE(write(*kept, {mail_of(6)}));
+  EXPECT_TRUE(fs::exists(folder.path + "/mail/before-1/data.mdb"));
+  kept.reset();
+  store::environment_options old;
+  old.path = folder.path + "/mail";
+  old.map_bytes = 16u << 20;
+  old.tables = layout::table_names();
+  const auto refused = store::environment::open(std::move(old));
+  ASSERT_FALSE(refused) << "who knows no log must not write behind it";
+  EXPECT_EQ(refused.error().kind, store::open_failure::too_new);
+}
+
+} // namespace

@@ -1,4 +1,5 @@
 #include "core/config_schema.hpp"
+#include "core/replay_safe.hpp"
 
 /// The keys below the protocols: transport, tor, inflate, scheduler. Defaults that are protocol law
 /// or a bound come with the same figure in limits.hpp; a test compares them.
@@ -160,10 +161,10 @@ constexpr key_info keys[] = {
    .example = "1024",
    .bind = at<&nc::transport, &transport_section::quic_streams_max>},
   {.name = "transport.quic-0rtt",
-   .rule = {kind::names},
+   .rule = {kind::names, 0, 0, replay_safe_operations},
    .micro = "off",
-   .acts = false,
-   .help = "Replay-safe operations that may arrive in QUIC early data.",
+   .help = "Replay-safe operations that run from QUIC early data (0-RTT), before the handshake is "
+           "complete; off refuses early data.",
    .example = R"(["o.get", "resolve"])",
    .bind = at<&nc::transport, &transport_section::quic_0rtt>},
   // -- tor

@@ -149,6 +149,7 @@ std::string range_text(const value_rule& rule) {
       return "at most " + std::to_string(rule.max);
     case kind::choice:
     case kind::roles:
+    case kind::names:
       return join(rule.words);
     default:
       return {};
@@ -188,7 +189,8 @@ std::string expected_text(const value_rule& rule) {
     case kind::strings:
       return "a list of at most " + std::to_string(rule.max) + " strings";
     case kind::names:
-      return "a list of names, or off";
+      return rule.words.empty() ? "a list of names, or off"
+                                : "a list of " + join(rule.words, "and") + ", or off";
     case kind::user_ids:
       return "a list of user ids";
     case kind::choice:

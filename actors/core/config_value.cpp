@@ -429,7 +429,12 @@ struct reader {
       to->clear();
       return {};
     }
-    return store(*to, parse_items(rule, raw));
+    auto items = parse_items(rule, raw);
+    if (items && !rule.words.empty())
+      for (const auto& text : *items)
+        if (auto known = parse_word(rule, text); !known)
+          return std::unexpected{known.error()};
+    return store(*to, std::move(items));
   }
   outcome operator()(std::vector<std::uint32_t>* to) const {
     return store(*to, parse_user_ids(rule, raw));

@@ -31,7 +31,7 @@ enum class kind : std::uint8_t {
   listener,  ///< an address or `off`
   endpoints, ///< a list of `host:port`
   strings,   ///< a list of strings
-  names,     ///< a list of names or `off`
+  names,     ///< a list of names (of a fixed set, if the rule has words) or `off`
   user_ids,  ///< a list of numeric user ids
   choice,    ///< one word of a closed set
   roles,     ///< a list of roles

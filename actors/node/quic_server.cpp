@@ -15,6 +15,7 @@ quic::connection_settings connection_settings_of(const core::node_config& c) {
   s.window_max = std::max<std::size_t>(s.window, c.oap.receive_budget);
   s.idle_timeout = 2 * c.transport.idle_timeout; // OAP/1 ends idle connections in good order first
   s.handshake_timeout = c.transport.handshake_timeout;
+  s.early_data = !c.transport.quic_0rtt.empty();
   return s;
 }
 
@@ -41,6 +42,7 @@ start_quic_server(const server_parts& parts, const core::config::host_port& wher
   auto p = std::make_shared<quic::hub_parts>();
   p->connections = connection_settings_of(c);
   p->frame_max = c.oap.max_frame;
+  p->early_operations = std::make_shared<const std::vector<std::string>>(c.transport.quic_0rtt);
   p->frame_timeout = c.transport.read_timeout;
   p->tls = [tls = std::move(tls)](std::size_t shard) { return tls->context(tls_use::oap, shard); };
   p->keys = std::make_shared<quic::secrets>();

@@ -124,7 +124,7 @@ core::crypto::identity_ptr identity_of(const load::flags& f) {
   return *id;
 }
 
-echo_server::echo_server(const flags& f)
+echo_server::echo_server(const flags& f, std::uint32_t max_streams)
   : ends_(blocked_signals()),
     system_(prepared(config_, f)),
     sockets_(std::make_shared<transport::socket_metrics>(registry_)) {
@@ -135,7 +135,7 @@ echo_server::echo_server(const flags& f)
                     serve_source(x, body);
                   }});
   transport::oap_settings settings;
-  settings.session.max_streams = 65'536; // what strangers may do is not what is measured
+  settings.session.max_streams = max_streams;
   service_ = std::make_shared<transport::oap_service>(transport::operation_table{std::move(rows)},
                                                       the_gate, clock_, registry_, settings);
 }
@@ -154,13 +154,16 @@ void echo_server::announce(core::json what) const {
   print(what);
 }
 
-void echo_server::serve() const {
+void echo_server::serve(const std::function<core::json()>& more) const {
   int number = 0;
   sigwait(&ends_, &number);
   const auto used = core::read_process_usage();
-  print({{"cpu_seconds", used.cpu_seconds},
-         {"resident_bytes", used.resident_bytes},
-         {"streams", service_->wire().streams_total.value()}});
+  core::json last{{"cpu_seconds", used.cpu_seconds},
+                  {"resident_bytes", used.resident_bytes},
+                  {"streams", service_->wire().streams_total.value()}};
+  if (more)
+    last.update(more());
+  print(last);
 }
 
 bool echo_server::await(const std::function<bool()>& condition, core::instant deadline) const {

@@ -13,6 +13,7 @@
 #include <caf/actor_system_config.hpp>
 
 #include <csignal>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -31,8 +32,9 @@ core::crypto::identity_ptr identity_of(const flags& f);
 /// in main(), before there are threads; SIGTERM and SIGINT end `serve`.
 class echo_server {
 public:
-  /// --shards, --body.
-  explicit echo_server(const flags& f);
+  /// --shards, --body. `max_streams`: of one connection; what strangers may do is not what is
+  /// measured.
+  explicit echo_server(const flags& f, std::uint32_t max_streams = 65'536);
   echo_server(const echo_server&) = delete;
   echo_server& operator=(const echo_server&) = delete;
 
@@ -48,8 +50,9 @@ public:
   void announce(core::json what) const;
   /// Looks again and again until `condition` holds. False if a signal or the deadline was first.
   bool await(const std::function<bool()>& condition, core::instant deadline) const;
-  /// Returns when a signal says so; prints the last line: processor time and memory.
-  void serve() const;
+  /// Returns when a signal says so; prints the last line: processor time, memory, and what `more`
+  /// has to tell by then.
+  void serve(const std::function<core::json()>& more = {}) const;
   /// Ends all actors of a type, such as connections once nothing listens any more.
   static void end_all(std::string_view type);
 

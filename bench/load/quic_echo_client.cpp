@@ -27,7 +27,7 @@ using core::instant;
 constexpr std::string_view usage =
   "usage: quic_echo_client --target HOST:PORT (--pin SHA256 | --ca FILE) [--mode MODE]\n"
   "         [--conns 1] [--streams 1] [--payload 1024] [--seconds 1] [--warmup-ms 200]\n"
-  "         [--congestion bbr|cubic] [--datagram 8952] [--resume 0|1]\n"
+  "         [--congestion bbr|cubic] [--datagram 8952] [--resume 0|1] [--key-bytes 0]\n"
   "Modes: echo     one DATA up, the same down, on --streams open streams of each connection\n"
   "       request  a stream for each request; the answer has --payload bytes (`source`)\n"
   "       idle     --conns connections say HELLO, then are silent for --seconds\n"
@@ -252,6 +252,7 @@ private:
     quic::connection_settings s;
     s.bbr = flags_.text("congestion") == "bbr";
     s.payload_max = flags_.number("datagram", 1'201, 65'527);
+    s.key_bytes = flags_.number("key-bytes", 0, 1ull << 40);
     return s;
   }
 
@@ -371,6 +372,7 @@ private:
                        {"rtt_us", path.smoothed_rtt.count() / 1'000},
                        {"congestion_window", path.window},
                        {"packets_lost", path.packets_lost},
+                       {"key_updates", path.key_updates},
                        {"cpu_seconds", core::read_process_usage().cpu_seconds - cpu_}})
         .c_str());
   }
@@ -399,7 +401,8 @@ int main(int argc, char** argv) {
                        {"warmup-ms", "200"},
                        {"congestion", "bbr"},
                        {"datagram", "8952"},
-                       {"resume", "0"}},
+                       {"resume", "0"},
+                       {"key-bytes", "0"}},
                       usage};
   return run{f}.execute();
 }

@@ -30,6 +30,7 @@ constexpr option_spec common[] = {
     {"--node", "HOST:PORT", "the node's OAP address (RONCTL_NODE, default 127.0.0.1:9443)"},
     {"--admin", "HOST:PORT", "its admin address (RONCTL_ADMIN, default 127.0.0.1:9600)"},
     {"--quic", "", "speak QUIC instead of TLS over TCP (the same port, UDP)"},
+    {"--early-data", "", "with --quic: resumed connections ask without waiting (0-RTT reads only)"},
     {"--pin", "SHA256", "trust the node whose certificate has this digest"},
     {"--ca", "FILE", "trust nodes with a certificate under these roots"},
     {"--tls-cert", "FILE", "your own certificate, for a node that asks for one; with --tls-key"},
@@ -143,6 +144,9 @@ result<target> target_of(const arguments& args) {
   if (auto ok = take("--admin", "RONCTL_ADMIN", t.admin); !ok)
     return std::unexpected{ok.error()};
   t.quic = args.has("--quic");
+  t.early_data = args.has("--early-data");
+  if (t.early_data && !t.quic)
+    return fail(ec::bad_request, "--early-data is a matter of QUIC: add --quic");
   if (const auto text = args.get("--socks", environment("RONCTL_SOCKS")); !text.empty()) {
     auto socks = parse_address("--socks", text);
     if (!socks)
@@ -219,6 +223,7 @@ result<sdk::client> connect(const target& t) {
   static const auto quic = quic_dialer(); // one memory of tickets for all connections
   if (t.quic)
     o.dial = quic;
+  o.early_data = t.early_data;
   if (t.socks)
     o.socks = t.socks->to_string();
   if (o.pin.empty() && o.ca_file.empty() && !t.node.is_onion()) {

@@ -15,7 +15,8 @@ namespace ron::cli {
 struct target {
   address node{"127.0.0.1", 9443};
   address admin{"127.0.0.1", 9600};
-  bool quic = false;      ///< not TLS over TCP
+  bool quic = false;       ///< not TLS over TCP
+  bool early_data = false; ///< 0-RTT where the node allows it
   std::optional<address> socks; ///< of a tor daemon; set for every onion address
   std::string pin;
   std::string ca_file;

@@ -52,8 +52,10 @@ public:
     const std::scoped_lock lock{mutex_};
     if (!context_ || context_->native() != context.native())
       return; // of another node
-    if (got.ticket)
+    if (got.ticket) {
       kept_.ticket = std::move(got.ticket);
+      kept_.params = std::move(got.params);
+    }
     if (!got.token.empty())
       kept_.token = std::move(got.token);
   }
@@ -82,6 +84,7 @@ public:
   result<sdk::arrival> receive(instant deadline) override;
   bool independent_streams() const noexcept override { return true; }
   bool has_alpn() const noexcept override { return true; }
+  bool is_early() const noexcept override { return client_->link().early(); }
   std::string description() const override;
 
 private:
@@ -126,7 +129,8 @@ result<sdk::arrival> quic_wire::receive(instant deadline) {
 std::string quic_wire::description() const {
   const auto info = client_->link().tls();
   return "QUIC " + info.version + ' ' + info.cipher + ' ' + info.group
-         + (info.resumed ? " resumed" : "");
+         + (info.resumed ? " resumed" : "")
+         + (client_->link().early_data() == quic::early_fate::accepted ? " early" : "");
 }
 
 } // namespace
@@ -137,7 +141,9 @@ sdk::dialer quic_dialer() {
     auto start = m->begin(options);
     if (!start)
       return std::unexpected{start.error()};
-    auto made = quic::client::dial({}, start->context, options.host, options.port,
+    quic::connection_settings settings;
+    settings.early_data = options.early_data;
+    auto made = quic::client::dial(settings, start->context, options.host, options.port,
                                    core::limits::oap_frame_bytes_default, deadline, start->from);
     if (!made)
       return std::unexpected{made.error()};

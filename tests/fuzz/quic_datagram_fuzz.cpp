@@ -14,6 +14,7 @@ namespace quic = transport::quic;
 
 class nobody final : public quic::stream_events {
 public:
+  void on_open() override { std::abort(); }
   void on_stream_data(quic::stream_id, core::byte_view, bool) override {
     std::abort(); // who has not shaken hands has no streams
   }

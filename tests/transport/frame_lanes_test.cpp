@@ -108,6 +108,82 @@ TEST_F(FrameLanes, StreamsThatComeBeforeHelloWait) {
   EXPECT_EQ(server.count<oap::opened>(), 1u);
 }
 
+const auto safe_names =
+  std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"read"});
+
+oap::corr_t open_named(end_of_line& from, std::string_view name, bool end) {
+  oap::open_request r;
+  r.name = name;
+  r.end = end;
+  auto corr = from.session.open(r);
+  EXPECT_TRUE(corr);
+  return corr.value_or(0);
+}
+
+TEST_F(FrameLanes, BeforeTheHandshakeIsCompleteOnlySafeOperationsAreSeen) {
+  server.lanes.run_early(safe_names);
+  const auto unsafe = open_named(client, "write", false);
+  const auto safe = open_named(client, "read", true);
+  EXPECT_EQ(client.session.send(unsafe, core::bytes::literal("body")), oap::send_status::sent);
+  client.session.end(unsafe);
+  settle();
+  EXPECT_TRUE(server.session.hello_received());
+  ASSERT_EQ(server.count<oap::opened>(), 1u);
+  EXPECT_EQ(server.last<oap::opened>()->corr, safe);
+  EXPECT_EQ(server.lanes.held_streams(), 1u);
+  EXPECT_LT(server.carrier.credited, moved) << "what is held is paid for by the window";
+  server.lanes.on_open();
+  settle();
+  EXPECT_EQ(server.count<oap::opened>(), 2u);
+  EXPECT_EQ(server.last<oap::opened>()->corr, unsafe);
+  ASSERT_NE(server.last<oap::data>(), nullptr);
+  EXPECT_EQ(server.last<oap::data>()->bytes.text(), "body");
+  EXPECT_EQ(server.last<oap::ended>()->corr, unsafe);
+}
+
+TEST_F(FrameLanes, WhatIsHeldMayBeResetAndThePeerMayBeDone) {
+  server.lanes.run_early(safe_names);
+  const auto corr = open_named(client, "write", false);
+  client.turn();
+  settle();
+  server.lanes.on_stream_reset(static_cast<stream_id>(corr * 4), 0x1f0);
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 0u);
+  EXPECT_FALSE(server.session.is_closed()) << "an error for a stream that it does not know";
+  server.lanes.on_stream_data(0, {}, true);
+  EXPECT_FALSE(server.lanes.peer_done()) << "there is more to come";
+  server.lanes.on_open();
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 1u);
+  EXPECT_EQ(server.count<oap::stream_error>(), 1u);
+  EXPECT_TRUE(server.lanes.peer_done());
+}
+
+TEST_F(FrameLanes, WhatIsHeldWaitsForHelloToo) {
+  server.lanes.run_early(safe_names);
+  open_named(client, "write", true);
+  client.turn();
+  ASSERT_TRUE(move(client, server, 4, 10'000));
+  server.lanes.on_open();
+  server.turn();
+  EXPECT_EQ(server.count<oap::opened>(), 0u);
+  settle();
+  EXPECT_EQ(server.count<oap::opened>(), 1u);
+}
+
+TEST_F(FrameLanes, AClientKeepsUnsafeOperationsAndAllBehindThemUntilTheHandshakeIsComplete) {
+  client.lanes.run_early(safe_names);
+  const auto first = open_named(client, "read", true);
+  open_named(client, "write", true);
+  open_named(client, "read", true); // streams are opened in their order
+  settle();
+  ASSERT_EQ(server.count<oap::opened>(), 1u);
+  EXPECT_EQ(server.last<oap::opened>()->corr, first);
+  client.lanes.on_open();
+  settle();
+  EXPECT_EQ(server.count<oap::opened>(), 3u);
+}
+
 TEST_F(FrameLanes, AcksThatOvertakeTheirStartAreKept) {
   settle();
   const auto corr = open(true, "slow");

@@ -201,12 +201,40 @@ TEST_F(QuicSim, LivesThroughBlackHoles) {
 TEST_F(QuicSim, KeysAreUpdatedInTheMiddle) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));
+  auto* server = s.peer_of(0)->connection;
+  const auto updates = [&] {
+    return std::pair{c.connection->measure().key_updates, server->measure().key_updates};
+  };
+  std::uint64_t want = 0;
+  for (auto* who : {c.connection.get(), server}) { // either side may want it
+    ASSERT_TRUE(echo(s, c, 2, 20'000, 10s));
+    s.pass(1s);
+    ASSERT_TRUE(echo(s, c, 1, 1'000, 10s));
+    EXPECT_EQ(updates(), (std::pair{want, want}));
+    ASSERT_TRUE(who->update_keys(s.now));
+    EXPECT_FALSE(who->update_keys(s.now)) << "the peer has not followed yet";
+    ++want;
+  }
   ASSERT_TRUE(echo(s, c, 2, 20'000, 10s));
-  ASSERT_TRUE(c.connection->update_keys(s.now));
-  EXPECT_TRUE(echo(s, c, 2, 20'000, 10s));
-  EXPECT_GE(c.connection->measure().key_updates, 1u);
-  EXPECT_GE(s.peer_of(0)->connection->measure().key_updates, 1u);
+  s.pass(1s);
+  ASSERT_TRUE(echo(s, c, 1, 1'000, 10s));
+  EXPECT_EQ(updates(), (std::pair{want, want}));
   EXPECT_EQ(c.connection->state(), phase::open);
+}
+
+TEST_F(QuicSim, KeysAreChangedAfterSoManyBytesThroughABadNetwork) {
+  s.settings.key_bytes = 50'000;
+  s.restart();
+  s.weather = {.loss = 20, .twice = 20, .damage = 10, .delay = 5ms, .jitter = 5ms};
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  auto* server = s.peer_of(0)->connection;
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_TRUE(echo(s, c, 4, 50'000, 120s));
+    s.pass(500ms);
+  }
+  EXPECT_GE(c.connection->measure().key_updates, 2u);
+  EXPECT_GE(server->measure().key_updates, 2u);
 }
 
 TEST_F(QuicSim, GoesOnWhenTheAddressIsRebound) {

@@ -120,6 +120,11 @@ public:
     parts->connections.idle_timeout = 3s;
     parts->frame_max = core::limits::oap_frame_bytes_default;
     parts->frame_timeout = frame_timeout;
+    parts->connections.handshake_timeout = handshake_timeout;
+    if (!early.empty()) {
+      parts->connections.early_data = true;
+      parts->early_operations = std::make_shared<const std::vector<std::string>>(early);
+    }
     auto options = world.server_options();
     options.alpn = {"oap/1"};
     parts->tls = [tls = core::crypto::tls_context::make_server(options).value()](std::size_t) {
@@ -160,7 +165,34 @@ public:
     return *clients.emplace_back(std::make_unique<quic_oap_client>(std::move(*c)));
   }
 
+  /// A client that may use the first connection's ticket for early data.
+  core::result<std::unique_ptr<quic::client>> connect_early(const quic::resumption& from) {
+    quic::connection_settings how;
+    how.early_data = true;
+    return quic::client::dial(how, *client_context, "127.0.0.1", listeners->address.port,
+                              core::limits::oap_frame_bytes_default, soon(), from);
+  }
+  /// What a first connection leaves.
+  quic::resumption ticket() {
+    auto options = world.client_options();
+    options.alpn = {"oap/1"};
+    client_context = core::crypto::tls_context::make_client(options).value();
+    auto first = connect_early({});
+    EXPECT_TRUE(first) << first.error().message;
+    quic_oap_client c{std::move(*first)};
+    quic::resumption kept;
+    EXPECT_TRUE(c.until([&] {
+      if (auto got = c.wire->link().take_resumption(); got.ticket)
+        kept = std::move(got);
+      return kept.ticket.has_value();
+    }));
+    return kept;
+  }
+
   std::chrono::milliseconds frame_timeout{5'000};
+  std::chrono::milliseconds handshake_timeout{5'000};
+  std::vector<std::string> early;
+  std::optional<core::crypto::tls_context> client_context;
   tls_world world;
   core::system_clock clock;
   core::metrics::registry registry;
@@ -333,6 +365,69 @@ TEST_F(QuicListener, AnUnfinishedFrameOfTheConnectionEndsItAtItsDeadline) {
   EXPECT_TRUE(c.until([&] { return !c.wire->is_open(); }));
   EXPECT_TRUE(
     eventually([&] { return service->wire().endings.value(transport::ending::timeout) == 1; }));
+}
+
+TEST_F(QuicListener, ASafeOperationRunsFromEarlyDataAndAnotherOneWaits) {
+  early = {"ping"};
+  start();
+  auto made = connect_early(ticket());
+  ASSERT_TRUE(made) << made.error().message;
+  quic_oap_client c{std::move(*made)};
+  ASSERT_TRUE(c.wire->link().early());
+  c.wire->lanes().run_early(std::make_shared<const std::vector<std::string>>(
+    std::vector<std::string>{"ping", "sink"})); // this client keeps nothing back
+  const auto sink = c.open("sink", {}, false);
+  EXPECT_EQ(c.session.send(sink, core::bytes::copy(std::string(1'000, 'x'))),
+            oap::send_status::sent);
+  c.session.end(sink);
+  const auto ping = c.open("ping");
+  EXPECT_TRUE(c.ended(ping));
+  EXPECT_TRUE(c.ended(sink));
+  EXPECT_EQ(c.wire->link().early_data(), quic::early_fate::accepted);
+  EXPECT_TRUE(eventually(
+    [&] { return metrics->early_data.value(quic::early_outcome::accepted) == 1; }));
+  EXPECT_EQ(metrics->early_held.value(), 1u);
+}
+
+// Somebody has recorded what a client said first and says it, too. It never gets beyond early data,
+// so what may not be repeated does not run, however often it comes.
+TEST_F(QuicListener, WhatIsRepeatedRunsOnlyIfItIsSafe) {
+  early = {"ping"};
+  handshake_timeout = 300ms;
+  start();
+  const auto kept = ticket();
+  const auto streams = service->wire().streams_total.value();
+  for (int i = 0; i < 3; ++i) {
+    auto made = connect_early(kept);
+    ASSERT_TRUE(made) << made.error().message;
+    auto& c = *clients.emplace_back(std::make_unique<quic_oap_client>(std::move(*made)));
+    c.wire->lanes().run_early(std::make_shared<const std::vector<std::string>>(
+      std::vector<std::string>{"ping", "sink"}));
+    const auto sink = c.open("sink", {}, false);
+    c.session.send(sink, core::bytes::copy(std::string(100, 'x')));
+    c.session.end(sink);
+    c.open("ping"); // and is never turned, so it does not answer
+  }
+  EXPECT_TRUE(
+    eventually([&] { return sockets->handshakes.value(transport::handshake::timeout) == 3; }));
+  EXPECT_EQ(service->wire().streams_total.value() - streams, 3u) << "the pings";
+  EXPECT_EQ(toys.uploaded, 0u);
+  EXPECT_EQ(metrics->early_held.value(), 3u);
+  EXPECT_EQ(metrics->early_data.value(quic::early_outcome::accepted), 0u) << "nobody was there";
+  EXPECT_TRUE(eventually([&] { return budget->connections() == 0; }));
+}
+
+TEST_F(QuicListener, EarlyDataIsRefusedUnlessItIsAllowed) {
+  start();
+  const auto kept = ticket();
+  EXPECT_TRUE(kept.params.empty());
+  auto made = connect_early(kept);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_FALSE((*made)->link().early());
+  quic_oap_client c{std::move(*made)};
+  EXPECT_TRUE(c.ended(c.open("ping")));
+  EXPECT_TRUE(c.wire->link().tls().resumed);
+  EXPECT_EQ(c.wire->link().early_data(), quic::early_fate::none);
 }
 
 TEST_F(QuicListener, APeerThatVanishesIsForgotten) {

@@ -38,7 +38,9 @@ public:
   explicit quic_peer(bool echo) : echo_(echo) {
     // nop
   }
+  void on_open() override { ++opened; }
   void on_stream_data(quic::stream_id id, core::byte_view data, bool fin) override {
+    early = early || connection->early();
     got[id].append(reinterpret_cast<const char*>(data.data()), data.size());
     order.push_back({id, data.size()});
     if (takes)
@@ -64,6 +66,8 @@ public:
   std::map<quic::stream_id, quic::app_code> resets;
   std::map<quic::stream_id, quic::app_code> stops;
   int allowed = 0;
+  int opened = 0;     ///< calls of `on_open`
+  bool early = false; ///< data came before it
   bool takes = true; ///< gives the connection's window back
 
 private:

@@ -22,11 +22,15 @@ tls_ticket make_ticket(const tls_context& context, std::string server_name,
     std::make_shared<tls_ticket::impl>(context, std::move(server_name), std::move(session))};
 }
 
-void offer_ticket(const tls_ticket& ticket, ssl_st* ssl, const tls_context& context,
+bool offer_ticket(const tls_ticket& ticket, ssl_st* ssl, const tls_context& context,
                   const std::string& server_name) {
   const auto& old = ticket.get();
-  if (old.context.native() == context.native() && old.server_name == server_name)
-    SSL_set_session(ssl, old.session.get());
+  return old.context.native() == context.native() && old.server_name == server_name
+         && SSL_set_session(ssl, old.session.get()) == 1;
+}
+
+bool allows_early_data(const tls_ticket& ticket) {
+  return SSL_SESSION_get_max_early_data(ticket.get().session.get()) == 0xffff'ffff;
 }
 
 } // namespace ron::core::crypto

@@ -1,11 +1,13 @@
 #include "transport/quic/client.hpp"
 
 #include "core/ids.hpp"
+#include "core/replay_safe.hpp"
 #include "transport/unique_fd.hpp"
 
 #include <poll.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace ron::transport::quic {
@@ -90,7 +92,12 @@ result<void> client::shake_hands(const connection_settings& settings,
   connection_ = std::move(*made);
   lanes_.emplace(side::client, *connection_, frame_max);
   connection_->set_events(*lanes_);
-  while (connection_->state() == connection::phase::handshake)
+  if (connection_->early()) {
+    static const auto safe = std::make_shared<const std::vector<std::string>>(
+      std::begin(core::replay_safe_operations), std::end(core::replay_safe_operations));
+    lanes_->run_early(safe);
+  }
+  while (connection_->state() == connection::phase::handshake && !connection_->early())
     if (!turn(deadline))
       return fail(ec::degraded, "no answer; is the node running, and does it listen there "
                                 "(oap.quic-address)?");

@@ -22,6 +22,9 @@ public:
   /// Shakes hands with the first of the addresses of `host` that answers. Errors: degraded (nobody
   /// there, or it does not speak OAP/1 over QUIC), unauth (the certificate), bad_request.
   /// `from`: what an earlier connection to the same server left (`connection::take_resumption`).
+  /// Where `settings.early_data` and `from` allow early data, nobody was asked yet when this
+  /// returns: what is written on `lanes` for operations that may be repeated goes with the first
+  /// datagrams, to the first address, and errors of the handshake come from `why_over`.
   static core::result<std::unique_ptr<client>> dial(const connection_settings& settings,
                                                     const core::crypto::tls_context& tls,
                                                     const std::string& host, std::uint16_t port,
@@ -34,7 +37,10 @@ public:
 
   frame_lanes& lanes() noexcept { return *lanes_; }
   connection& link() noexcept { return *connection_; }
-  bool is_open() const noexcept { return connection_->state() == connection::phase::open; }
+  /// It carries bytes; early ones, perhaps.
+  bool is_open() const noexcept {
+    return connection_->state() == connection::phase::open || connection_->early();
+  }
   /// Why it is not open any more.
   core::error why_over() const;
 

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t client_dcid_bytes = 16;
 constexpr std::uint64_t id_limit = 4; ///< of the peer's ids that we keep for migration
+constexpr std::size_t params_max = 256; ///< bytes of remembered transport parameters
 
 core::instant instant_of(ngtcp2_tstamp t) noexcept {
   return instant{std::chrono::nanoseconds{static_cast<std::int64_t>(t)}};
@@ -98,6 +99,8 @@ result<std::unique_ptr<connection>> connection::connect(const connection_setting
   c->impl_ = std::make_unique<impl>(*c, ids, where, now);
   auto& me = *c->impl_;
   me.who = side::client;
+  me.early_allowed = settings.early_data;
+  me.key_bytes = settings.key_bytes;
   auto native = me.settings_of(settings, now);
   native.token = from.token.data();
   native.tokenlen = from.token.size();
@@ -126,6 +129,8 @@ result<std::unique_ptr<connection>> connection::accept(const connection_settings
   c->impl_ = std::make_unique<impl>(*c, ids, where, now);
   auto& me = *c->impl_;
   me.tokens = std::move(keys);
+  me.early_allowed = settings.early_data;
+  me.key_bytes = settings.key_bytes;
   auto native = me.settings_of(settings, now);
   native.token = first.token.data();
   native.tokenlen = first.token.size();
@@ -335,6 +340,15 @@ void connection::impl::end_burst(ngtcp2_tstamp t) {
   paused_until = first < others ? first : 0;
 }
 
+/// New packet keys when the old ones have been used enough. If it is too early for that (the peer
+/// has not shown that it has the last ones), the next packets try again.
+void connection::impl::renew_keys(core::instant now) {
+  if (key_bytes == 0 || bytes_out - keys_since < key_bytes || state != phase::open)
+    return;
+  if (ngtcp2_conn_initiate_key_update(conn.get(), at(now)) == 0)
+    keys_since = bytes_out;
+}
+
 std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, path& to,
                                 std::size_t& segment) {
   auto& me = *impl_;
@@ -353,6 +367,7 @@ std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, pat
       to = me.where;
       to.ecn = static_cast<std::uint8_t>(info.ecn);
       me.bytes_out += static_cast<std::uint64_t>(n);
+      me.renew_keys(now);
       return static_cast<std::size_t>(n);
     }
     if (n < 0)
@@ -397,14 +412,27 @@ bool connection::update_keys(instant now) {
 connection::phase connection::state() const noexcept {
   return impl_->close_due ? phase::closing : impl_->state;
 }
+bool connection::early() const noexcept {
+  return impl_->state == phase::handshake && impl_->may_talk();
+}
+early_fate connection::early_data() const noexcept {
+  return impl_->fate;
+}
 const connection_ending& connection::ending() const noexcept {
   return impl_->ending;
 }
 resumption connection::take_resumption() {
   auto& me = *impl_;
   resumption out{.token = std::exchange(me.given_token, {})};
-  if (me.given_ticket)
+  if (me.given_ticket) {
     out.ticket = core::crypto::make_ticket(*me.context, me.server_name, std::move(me.given_ticket));
+    if (core::crypto::allows_early_data(*out.ticket)) {
+      out.params.resize(params_max);
+      const auto n = ngtcp2_conn_encode_0rtt_transport_params(me.conn.get(), out.params.data(),
+                                                              out.params.size());
+      out.params.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    }
+  }
   return out;
 }
 const path& connection::where() const noexcept {
@@ -434,7 +462,7 @@ connection::figures connection::measure() const {
           .packets_sent = info.pkt_sent,
           .packets_lost = info.pkt_lost,
           .packets_received = info.pkt_recv,
-          .key_updates = impl_->key_updates};
+          .key_updates = std::max<std::uint64_t>(impl_->keys_made, 1) - 1};
 }
 
 } // namespace ron::transport::quic

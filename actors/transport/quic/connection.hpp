@@ -33,7 +33,14 @@ struct connection_settings {
   /// what fits into a jumbo frame of 9,000 bytes with IPv6.
   std::size_t payload_max = 8'952;
   std::uint32_t ack_every = 10; ///< packets that wait for one acknowledgement, at most
+  /// 0-RTT (RFC 9001, 4.6). Accepting: tickets allow it. Dialing: streams open at once if the
+  /// ticket does. What comes that way may be somebody's repetition, and only `frame_lanes` knows
+  /// what may be done with it.
+  bool early_data = false;
   bool bbr = true;              ///< false: CUBIC
+  /// Bytes that we send with one set of packet keys (RFC 9001, 6); 0: as many as the cipher allows,
+  /// which ngtcp2 sees to.
+  std::uint64_t key_bytes = 0;
 };
 
 /// Where connection ids come from and whom they lead to.
@@ -62,7 +69,13 @@ struct resumption {
   /// Of NEW_TOKEN (RFC 9000, 8.1.3), <= `connection::token_max` bytes: spares a round trip when the
   /// server asks for proof of our address.
   std::vector<std::uint8_t> token{};
+  /// The server's transport parameters that hold until its new ones come; beside a ticket that
+  /// allows early data.
+  std::vector<std::uint8_t> params{};
 };
+
+/// What became of early data.
+enum class early_fate : std::uint8_t { none, accepted, rejected };
 
 /// Why a connection ended.
 struct connection_ending {
@@ -75,7 +88,8 @@ struct connection_ending {
 
 /// One QUIC v1 connection as a state machine around ngtcp2 (RFC 9000, 9001, 9002): datagrams and
 /// time in, datagrams and stream events out; no socket, no clock, no thread. TLS 1.3 by OpenSSL, no
-/// early data, no unidirectional and no server-opened streams.
+/// unidirectional and no server-opened streams. Early data only where `early_data` says so; what a
+/// server refused goes again by itself when the handshake is complete.
 ///
 ///     c->on_datagram(path, bytes, now);  or  c->on_timer(now);  or stream calls
 ///     while ((n = c->produce(buffer, now, to, segment)) > 0) send(...);
@@ -155,6 +169,10 @@ public:
 
   // -- what holds --------------------------------------------------------------------------
   phase state() const noexcept;
+  /// Streams work although the handshake is not complete.
+  bool early() const noexcept;
+  /// Once open: whether the client had early data and the server took it.
+  early_fate early_data() const noexcept;
   /// Once `closing`, `draining` or `over`.
   const connection_ending& ending() const noexcept;
   /// Once open.
@@ -177,7 +195,7 @@ public:
     std::uint64_t packets_sent = 0;
     std::uint64_t packets_lost = 0;
     std::uint64_t packets_received = 0;
-    std::uint64_t key_updates = 0;
+    std::uint64_t key_updates = 0; ///< by either side, that both have finished
   };
   figures measure() const;
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace ron::transport::quic {
 
@@ -39,10 +40,22 @@ int remove_id(ngtcp2_conn*, const ngtcp2_cid* id, void* user) {
   return 0;
 }
 
+/// RFC 9001, 8.1: without a protocol there is no connection.
+int refuse_protocol(ngtcp2_conn* conn) {
+  constexpr std::uint8_t no_application_protocol = 120;
+  ngtcp2_conn_set_tls_alert(conn, no_application_protocol);
+  return NGTCP2_ERR_CALLBACK_FAILURE;
+}
+
 int stream_data(ngtcp2_conn* conn, std::uint32_t flags, std::int64_t id, std::uint64_t,
                 const std::uint8_t* data, std::size_t n, void* user, void*) {
   auto& me = self(user);
   const bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
+  if (me.state == connection::phase::handshake && me.who == side::server && !me.early) {
+    if (!me.speaks_oap())
+      return refuse_protocol(conn);
+    me.early = true; // only early data comes before the end of the handshake
+  }
   // The window of a stream opens as it is read: OAP/1 grants frames, the connection's window bounds
   // what nobody took.
   if (!fin)
@@ -122,19 +135,25 @@ int update_key(ngtcp2_conn* conn, std::uint8_t* rx_secret, std::uint8_t* tx_secr
                ngtcp2_crypto_aead_ctx* rx, std::uint8_t* rx_iv, ngtcp2_crypto_aead_ctx* tx,
                std::uint8_t* tx_iv, const std::uint8_t* current_rx, const std::uint8_t* current_tx,
                std::size_t n, void* user) {
-  ++self(user).key_updates;
+  ++self(user).keys_made;
   return ngtcp2_crypto_update_key_cb(conn, rx_secret, tx_secret, rx, rx_iv, tx, tx_iv, current_rx,
                                      current_tx, n, user);
 }
 
 int shook_hands(ngtcp2_conn* conn, void* user) {
   auto& me = self(user);
-  if (!me.speaks_oap()) { // RFC 9001, 8.1: without a protocol there is no connection
-    constexpr std::uint8_t no_application_protocol = 120;
-    ngtcp2_conn_set_tls_alert(conn, no_application_protocol);
-    return NGTCP2_ERR_CALLBACK_FAILURE;
+  if (!me.speaks_oap())
+    return refuse_protocol(conn);
+  me.fate = me.early_verdict();
+  if (std::exchange(me.early, false) && me.who == side::client
+      && me.fate != early_fate::accepted) {
+    ngtcp2_conn_tls_early_data_rejected(conn);
+    if (!me.repeat_early())
+      return NGTCP2_ERR_CALLBACK_FAILURE;
   }
   me.state = connection::phase::open;
+  if (me.events)
+    me.events->on_open();
   if (me.who == side::server && me.tokens) { // spares the peer Retry next time
     std::uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
     const auto& key = me.tokens->token_key();

@@ -32,6 +32,7 @@ struct connection::impl {
     bool fin = false;     ///< nothing will be queued any more
     bool fin_sent = false;
     bool dead = false; ///< reset, by us or the peer
+    app_code why = 0;  ///< ... by us with this code
     bool in_line = false;
     bool blocked = false; ///< by the peer's window of this stream
   };
@@ -43,6 +44,8 @@ struct connection::impl {
   core::result<void> start_tls(const core::crypto::tls_context& settings,
                                const std::string& server_name, const resumption& from);
   bool speaks_oap() const;
+  bool start_early(const resumption& from);
+  early_fate early_verdict() const;
   std::string tls_failure() const;
 
   // -- connection_callbacks.cpp ----------------------------------------------------------
@@ -57,6 +60,10 @@ struct connection::impl {
   ngtcp2_ssize write_packet(ngtcp2_path* to, ngtcp2_pkt_info* info, std::uint8_t* buffer,
                             std::size_t size, ngtcp2_tstamp t);
   void note_sent(outgoing& s, std::size_t n, bool fin);
+  bool repeat_early();
+  bool may_talk() const noexcept {
+    return !close_due && (state == phase::open || (state == phase::handshake && early));
+  }
   void take_turns();
 
   // -- connection.cpp ----------------------------------------------------------------------
@@ -71,6 +78,7 @@ struct connection::impl {
                            std::size_t& segment, core::instant now);
   ngtcp2_tstamp within_burst(core::instant now);
   void end_burst(ngtcp2_tstamp t);
+  void renew_keys(core::instant now);
 
   connection& owner;
   id_source& ids;
@@ -86,6 +94,9 @@ struct connection::impl {
   ngtcp2_ccerr error{};
   /// What path MTU discovery tries, in this order: Ethernet, tunnels over it, `payload_max`.
   std::array<std::uint16_t, 4> probes{1'452, 1'404, 1'344, 0};
+  bool early_allowed = false;         ///< `connection_settings::early_data`
+  bool early = false;                 ///< streams work before the handshake is complete
+  early_fate fate = early_fate::none; ///< once it is
   bool close_due = false;             ///< CONNECTION_CLOSE is to be written
   bool farewell_due = false;          ///< ... or repeated
   std::vector<std::uint8_t> farewell; ///< the packet that says it
@@ -94,7 +105,9 @@ struct connection::impl {
   std::uint64_t last_time = 0; ///< ngtcp2's time never goes back
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t key_updates = 0;
+  std::uint64_t keys_made = 0;   ///< sets of packet keys after the first; one more than are used
+  std::uint64_t key_bytes = 0;   ///< `connection_settings::key_bytes`
+  std::uint64_t keys_since = 0;  ///< `bytes_out` when we wanted new ones last
   std::size_t unsent = 0;
   std::uint64_t streams_allowed = 0; ///< server: that the peer may ever open, as it knows
   std::uint64_t streams_opened = 0;  ///< server: that it has ever opened

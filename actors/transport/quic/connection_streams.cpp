@@ -1,5 +1,6 @@
 #include "transport/quic/connection_impl.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -121,9 +122,34 @@ void connection::impl::kill(outgoing& s) {
   unsent -= s.queue.drop_unsent();
 }
 
+/// Client: the server did not take early data. ngtcp2 has forgotten the streams; they are opened
+/// again, in the same order and so with the same ids, and all that they said goes again. False if
+/// the server allows fewer of them than it did before.
+bool connection::impl::repeat_early() {
+  line.clear();
+  std::vector<stream_id> opened;
+  for (auto& [id, s] : streams)
+    opened.push_back(id);
+  std::ranges::sort(opened);
+  for (stream_id next = 0; !opened.empty() && next <= opened.back(); next += 4) {
+    std::int64_t id = -1;
+    if (ngtcp2_conn_open_bidi_stream(conn.get(), &id, nullptr) != 0 || id != next)
+      return false;
+    auto* s = find(id);
+    if (!s)
+      continue; // nothing was sent on it
+    unsent += s->queue.rewind();
+    s->fin_sent = s->blocked = s->in_line = false;
+    if (s->dead)
+      ngtcp2_conn_shutdown_stream_write(conn.get(), 0, id, s->why);
+    stand_in_line(*s);
+  }
+  return true;
+}
+
 std::optional<stream_id> connection::open_stream() {
   std::int64_t id = -1;
-  if (impl_->state != phase::open
+  if (!impl_->may_talk()
       || ngtcp2_conn_open_bidi_stream(impl_->conn.get(), &id, nullptr) != 0)
     return std::nullopt;
   return id;
@@ -131,7 +157,7 @@ std::optional<stream_id> connection::open_stream() {
 
 void connection::send(stream_id id, core::bytes slice) {
   auto& me = *impl_;
-  if (me.state != phase::open || me.close_due)
+  if (!me.may_talk())
     return;
   auto& s = me.streams.try_emplace(id, impl::outgoing{.id = id}).first->second;
   if (s.dead || s.fin)
@@ -143,7 +169,7 @@ void connection::send(stream_id id, core::bytes slice) {
 
 void connection::finish(stream_id id) {
   auto& me = *impl_;
-  if (me.state != phase::open || me.close_due)
+  if (!me.may_talk())
     return;
   auto& s = me.streams.try_emplace(id, impl::outgoing{.id = id}).first->second;
   if (s.dead || std::exchange(s.fin, true))
@@ -153,14 +179,16 @@ void connection::finish(stream_id id) {
 
 void connection::reset(stream_id id, app_code code) {
   auto& me = *impl_;
-  if (me.state != phase::open || me.close_due)
+  if (!me.may_talk())
     return;
-  me.kill(me.streams.try_emplace(id, impl::outgoing{.id = id}).first->second);
+  auto& s = me.streams.try_emplace(id, impl::outgoing{.id = id}).first->second;
+  s.why = code;
+  me.kill(s);
   ngtcp2_conn_shutdown_stream_write(me.conn.get(), 0, id, code);
 }
 
 void connection::stop(stream_id id, app_code code) {
-  if (impl_->state == phase::open && !impl_->close_due)
+  if (impl_->may_talk())
     ngtcp2_conn_shutdown_stream_read(impl_->conn.get(), 0, id, code);
 }
 

@@ -46,6 +46,13 @@ core::result<void> connection::impl::start_tls(const core::crypto::tls_context& 
     if (ngtcp2_crypto_ossl_configure_server_session(ssl.get()) != 0)
       return core::crypto::openssl_fail(ec::internal, "QUIC TLS session");
     SSL_set_accept_state(ssl.get());
+    if (early_allowed) {
+      // Tickets are kept by nobody, so nobody can say that one comes for the second time: what
+      // runs early is such that it does not matter.
+      SSL_set_options(ssl.get(), SSL_OP_NO_ANTI_REPLAY);
+      SSL_set_max_early_data(ssl.get(), 0xffff'ffff); // RFC 9001, 4.6.1
+      SSL_set_quic_tls_early_data_enabled(ssl.get(), 1);
+    }
     return {};
   }
   if (ngtcp2_crypto_ossl_configure_client_session(ssl.get()) != 0)
@@ -60,9 +67,33 @@ core::result<void> connection::impl::start_tls(const core::crypto::tls_context& 
     if (name.empty() || SSL_set1_host(ssl.get(), name.c_str()) != 1)
       return core::crypto::openssl_fail(ec::bad_request, "server name");
   }
-  if (from.ticket)
-    core::crypto::offer_ticket(*from.ticket, ssl.get(), settings, name);
+  if (from.ticket && core::crypto::offer_ticket(*from.ticket, ssl.get(), settings, name))
+    early = early_allowed && start_early(from);
   return {};
+}
+
+/// Client: streams may be opened from now on. False if ticket or parameters do not allow it.
+bool connection::impl::start_early(const resumption& from) {
+  if (from.params.empty() || !core::crypto::allows_early_data(*from.ticket))
+    return false;
+  const int rc = ngtcp2_conn_decode_and_set_0rtt_transport_params(conn.get(), from.params.data(),
+                                                                  from.params.size());
+  if (rc != 0)
+    return false;
+  SSL_set_quic_tls_early_data_enabled(ssl.get(), 1);
+  return true;
+}
+
+/// At the end of the handshake.
+early_fate connection::impl::early_verdict() const {
+  switch (SSL_get_early_data_status(ssl.get())) {
+  case SSL_EARLY_DATA_ACCEPTED:
+    return early_fate::accepted;
+  case SSL_EARLY_DATA_REJECTED:
+    return early_fate::rejected;
+  default:
+    return early_fate::none;
+  }
 }
 
 bool connection::impl::speaks_oap() const {

@@ -1,6 +1,7 @@
 #include "transport/quic/frame_lanes.hpp"
 
 #include "oap/writer.hpp"
+#include "transport/quic/frame_words.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -37,26 +38,6 @@ public:
     // nop
   }
 };
-
-std::uint16_t flags_of(const std::uint8_t* frame) noexcept {
-  return load_be<std::uint16_t>(frame + off::flags);
-}
-std::uint16_t app_of(const std::uint8_t* frame) noexcept {
-  return load_be<std::uint16_t>(frame + off::app);
-}
-std::uint16_t status_of(const std::uint8_t* frame) noexcept {
-  return load_be<std::uint16_t>(frame + off::code) & std::uint16_t(~oap::code_ext);
-}
-
-/// Of a frame with an app; whether its flags make sense at all is for the session to say.
-bool is_error(const std::uint8_t* frame) noexcept {
-  return (flags_of(frame) & flag::resp) != 0 && status_of(frame) >= oap::status_error_min;
-}
-
-/// The reason in an ERROR with extension block. 0 is no application error.
-app_code error_code(const std::uint8_t* frame) noexcept {
-  return load_be<std::uint16_t>(frame + oap::header_bytes + 2);
-}
 
 oap::reason reason_of(app_code code) noexcept {
   constexpr app_code largest = 0xffff;
@@ -105,11 +86,11 @@ void frame_lanes::take_frames(stream_id id, lane& l, core::byte_view& data) {
     if (!hopeless && !check(id, data.data()))
       return;
     if (hopeless) { // its length is all the session needs to reject it
-      add_batch(id, data);
+      add_batch(id, l, data);
       data = {};
     } else if (len <= data.size()) {
-      note_in(id, l, data.data());
-      add_batch(id, data.first(len));
+      note_in(id, l, data.first(len));
+      add_batch(id, l, data.first(len));
       data = data.subspan(len);
     } else {
       l.want = len;
@@ -141,8 +122,8 @@ bool frame_lanes::join(stream_id id, lane& l, core::byte_view& data) {
     return false;
   assembling_ -= l.want;
   --unfinished_;
-  note_in(id, l, l.part.view().data());
-  add_own(id, l.part.cut(0, l.want));
+  note_in(id, l, l.part.view());
+  add_own(id, l, l.part.cut(0, l.want));
   l.part = core::slab{};
   l.want = 0;
   return true;
@@ -190,9 +171,14 @@ bool frame_lanes::check(stream_id id, const std::uint8_t* frame) {
   return good;
 }
 
-void frame_lanes::note_in(stream_id id, lane& l, const std::uint8_t* frame) {
+void frame_lanes::note_in(stream_id id, lane& l, core::byte_view whole) {
+  const auto* frame = whole.data();
   if (id == control)
     return;
+  if (early_ && !std::exchange(l.judged, true) && !runs_early(whole)) {
+    l.held = true;
+    ++held_streams_;
+  }
   if ((flags_of(frame) & flag::start) != 0 && !std::exchange(l.started, true))
     l.app = app_of(frame);
   if (is_error(frame)) {
@@ -204,9 +190,16 @@ void frame_lanes::note_in(stream_id id, lane& l, const std::uint8_t* frame) {
   }
 }
 
-void frame_lanes::add_batch(stream_id id, core::byte_view frame) {
-  if (id != control && !hello_in_) {
-    early_.push_back(core::bytes::copy(frame));
+/// Where a frame waits that the session may not see yet; null if it may.
+std::vector<core::bytes>* frame_lanes::waiting_room(stream_id id, const lane& l) noexcept {
+  if (l.held)
+    return &held_;
+  return id != control && !hello_in_ ? &before_hello_ : nullptr;
+}
+
+void frame_lanes::add_batch(stream_id id, const lane& l, core::byte_view frame) {
+  if (auto* room = waiting_room(id, l)) {
+    room->push_back(core::bytes::copy(frame));
     return;
   }
   if (batch_.room().size() < frame.size()) {
@@ -219,26 +212,26 @@ void frame_lanes::add_batch(stream_id id, core::byte_view frame) {
   batch_.commit(frame.size());
   if (++uncut_ >= batch_frames)
     cut_batch();
-  if (id == control && !std::exchange(hello_in_, true)) {
-    cut_batch();
-    ready_.insert(ready_.end(), std::make_move_iterator(early_.begin()),
-                  std::make_move_iterator(early_.end()));
-    early_ = {};
-  }
+  if (id == control && !std::exchange(hello_in_, true))
+    let_in(before_hello_);
 }
 
-void frame_lanes::add_own(stream_id id, core::bytes frame) {
-  if (id != control && !hello_in_) {
-    early_.push_back(std::move(frame));
+void frame_lanes::add_own(stream_id id, const lane& l, core::bytes frame) {
+  if (auto* room = waiting_room(id, l)) {
+    room->push_back(std::move(frame));
     return;
   }
   cut_batch();
   ready_.push_back(std::move(frame));
-  if (id == control && !std::exchange(hello_in_, true)) {
-    ready_.insert(ready_.end(), std::make_move_iterator(early_.begin()),
-                  std::make_move_iterator(early_.end()));
-    early_ = {};
-  }
+  if (id == control && !std::exchange(hello_in_, true))
+    let_in(before_hello_);
+}
+
+/// What has waited is the session's from now on, behind what is there.
+void frame_lanes::let_in(std::vector<core::bytes>& room) {
+  cut_batch();
+  for (auto& frame : std::exchange(room, {}))
+    hello_in_ ? ready_.push_back(std::move(frame)) : before_hello_.push_back(std::move(frame));
 }
 
 void frame_lanes::cut_batch() {
@@ -305,7 +298,7 @@ void frame_lanes::say_error(stream_id id, lane& l, app_code code) {
   frame.take(out);
   for (const auto& b : out) {
     prepaid_ += b.size(); // these bytes never crossed the wire
-    add_batch(id, b.view());
+    add_batch(id, l, b.view());
   }
 }
 
@@ -381,7 +374,7 @@ void frame_lanes::detach() noexcept {
 }
 
 bool frame_lanes::peer_done() const noexcept {
-  return control_over_ && std::ranges::all_of(lanes_, [](const auto& x) {
+  return control_over_ && held_.empty() && std::ranges::all_of(lanes_, [](const auto& x) {
            return x.second.in_over || x.second.in_void;
          });
 }
@@ -389,111 +382,6 @@ bool frame_lanes::peer_done() const noexcept {
 void frame_lanes::end_with(oap::reason why) noexcept {
   if (breach_ == oap::reason::none)
     breach_ = why;
-}
-
-// -- what goes -----------------------------------------------------------------------
-
-void frame_lanes::write(std::vector<core::bytes>& slices) {
-  std::size_t rest = 0; // of a frame whose bytes go on in the next slice
-  outgoing frame;
-  const std::uint8_t* head = nullptr;
-  for (const auto& slice : slices) {
-    std::size_t at = 0;
-    std::size_t from = 0; // what is not with a stream yet
-    while (at < slice.size()) {
-      if (rest == 0) {
-        head = slice.data() + at;
-        const auto next = app_of(head) == 0 ? 0 : load_be<corr_t>(head + off::corr);
-        if (next != frame.corr && at > from) {
-          frame.slice = slice.slice(from, at - from);
-          put(frame);
-          from = at;
-        }
-        frame.corr = next;
-        frame.app = app_of(head);
-        rest = load_be<std::uint32_t>(head);
-      }
-      const auto n = std::min(rest, slice.size() - at);
-      at += n;
-      rest -= n;
-      const bool last = rest == 0 && ends_direction(head);
-      if (!last && at < slice.size())
-        continue;
-      frame.slice = slice.slice(from, at - from);
-      frame.last = last;
-      frame.error = last && is_error(head) ? error_code(head) : 0;
-      put(frame);
-      frame.last = false;
-      frame.error = 0;
-      from = at;
-    }
-  }
-  slices.clear();
-}
-
-bool frame_lanes::ends_direction(const std::uint8_t* frame) {
-  if (app_of(frame) != 0)
-    return (flags_of(frame) & flag::end) != 0 || is_error(frame);
-  if (is_error(frame)) {
-    const auto why = static_cast<oap::reason>(error_code(frame));
-    if (why != oap::reason::drain)
-      close_reason_ = why;
-  }
-  return false;
-}
-
-/// Hands bytes to their stream, or keeps them until it may be opened.
-void frame_lanes::put(const outgoing& f) {
-  const auto id = static_cast<stream_id>(f.corr * 4);
-  if (!waiting_.empty() && !may_pass(f.corr)) {
-    waiting_.push_back(f);
-    return;
-  }
-  auto i = lanes_.find(id);
-  if (i == lanes_.end()) {
-    if (f.corr < next_corr_)
-      return; // the stream is over
-    if (side_ == side::server ? id != control : false)
-      return;
-    if (side_ == side::server || !carrier_->open_stream()) {
-      waiting_.push_back(f);
-      return;
-    }
-    ++next_corr_;
-    i = lanes_.emplace(id, lane{}).first;
-  }
-  send(id, i->second, f);
-}
-
-/// True if the stream is open (or over): nothing that waits concerns it.
-bool frame_lanes::may_pass(corr_t corr) const {
-  return corr < next_corr_ || lanes_.contains(static_cast<stream_id>(corr * 4));
-}
-
-void frame_lanes::send(stream_id id, lane& l, const outgoing& f) {
-  if (side_ == side::client && id != control) {
-    l.started = true;
-    l.app = f.app;
-  }
-  if (!l.out_over) {
-    carrier_->send(id, f.slice);
-    if (f.last) {
-      l.out_over = true;
-      carrier_->finish(id);
-    }
-  }
-  if (f.error != 0 && !l.in_over && !std::exchange(l.in_void, true))
-    carrier_->stop(id, f.error);
-}
-
-void frame_lanes::on_streams_allowed() {
-  flush_waiting();
-}
-
-void frame_lanes::flush_waiting() {
-  auto held = std::exchange(waiting_, {});
-  for (const auto& f : held)
-    put(f); // what may still not be opened waits again, in order
 }
 
 } // namespace ron::transport::quic

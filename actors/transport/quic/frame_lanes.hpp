@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -27,8 +29,14 @@ enum class side : std::uint8_t { client, server };
 /// most `frame_max` a stream. Unfinished frames are paid for by the window until they hold
 /// `assembling_max` together; from there on they get credit as they come, or 512 of them could
 /// block each other for ever.
+///
+/// Before the handshake is complete (`run_early`, until `on_open`) only the streams of operations
+/// that may be repeated go on, in either direction. What comes on others is kept, within the
+/// window, and what goes on others waits.
 class frame_lanes final : public stream_events {
 public:
+  using operation_names = std::shared_ptr<const std::vector<std::string>>;
+
   static constexpr std::size_t first_room = 16'384;
   static constexpr std::size_t batch_small = 4'096;
   static constexpr std::size_t batch_large = 65'536;
@@ -45,7 +53,13 @@ public:
   /// `frame_max`: bytes of the longest frame that we have announced.
   frame_lanes(side s, stream_carrier& carrier, std::uint32_t frame_max);
 
+  /// Until `on_open`, streams of these operations alone go on. Before anything else.
+  void run_early(operation_names names);
+  /// Streams of the peer that were kept back until then.
+  std::uint64_t held_streams() const noexcept { return held_streams_; }
+
   // -- from the connection -----------------------------------------------------------
+  void on_open() override;
   void on_stream_data(stream_id id, core::byte_view data, bool fin) override;
   void on_stream_reset(stream_id id, app_code code) override;
   void on_stream_stopped(stream_id id, app_code code) override;
@@ -99,6 +113,8 @@ private:
     bool out_over = false; ///< ours
     bool in_void = false;  ///< we ended the stream by ERROR: what comes is left over
     bool shut = false;     ///< its time was over: what still comes is nobody's
+    bool judged = false;   ///< early: it is known whether it may go on
+    bool held = false;     ///< ... and it may not
   };
   /// Bytes of one or more frames of one stream.
   struct outgoing {
@@ -113,9 +129,12 @@ private:
   bool join(stream_id id, lane& l, core::byte_view& data);
   void add_part(lane& l, core::byte_view v);
   bool check(stream_id id, const std::uint8_t* frame);
-  void note_in(stream_id id, lane& l, const std::uint8_t* frame);
-  void add_batch(stream_id id, core::byte_view frame);
-  void add_own(stream_id id, core::bytes frame);
+  bool runs_early(core::byte_view frame) const noexcept;
+  void note_in(stream_id id, lane& l, core::byte_view whole);
+  std::vector<core::bytes>* waiting_room(stream_id id, const lane& l) noexcept;
+  void add_batch(stream_id id, const lane& l, core::byte_view frame);
+  void add_own(stream_id id, const lane& l, core::bytes frame);
+  void let_in(std::vector<core::bytes>& room);
   void cut_batch();
   void say_error(stream_id id, lane& l, app_code code);
   void pay_early(std::size_t n);
@@ -138,7 +157,10 @@ private:
   std::size_t cut_ = 0;                       ///< what of it is in `ready_`
   unsigned uncut_ = 0;                        ///< frames behind that
   std::deque<core::bytes> ready_;
-  std::vector<core::bytes> early_; ///< of streams, before HELLO has come
+  std::vector<core::bytes> before_hello_; ///< of streams, until it comes; <= the window
+  operation_names early_;                 ///< null once the handshake is complete
+  std::vector<core::bytes> held_;         ///< of streams that must wait for that; <= the window
+  std::uint64_t held_streams_ = 0;
   std::deque<outgoing> waiting_;   ///< for a stream; <= what the session lets out unsent
   std::size_t assembling_ = 0;
   std::size_t unfinished_ = 0;

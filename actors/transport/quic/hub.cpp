@@ -137,13 +137,18 @@ void hub::accepted(connection& c) {
   auto link =
     std::make_shared<quic_link>(weak_from_this(), c, std::move(peer.text), parts_->frame_max);
   c.set_events(link->lanes());
+  if (parts_->connections.early_data)
+    link->lanes().run_early(parts_->early_operations);
   auto& e = entries_[&c];
   e.link = std::move(link);
   e.slot = std::exchange(admitted_, {});
   e.link->when_settled([me = weak_from_this(), which = &c] {
     if (auto h = me.lock())
-      if (auto i = h->entries_.find(which); i != h->entries_.end())
-        i->second.slot.settle();
+      if (auto i = h->entries_.find(which); i != h->entries_.end()) {
+        i->second.settled = true;
+        if (!i->second.shaking)
+          i->second.slot.settle();
+      }
   });
   e.began = now();
   parts_->sockets->accepted.add(entrance::oap_quic);
@@ -166,7 +171,8 @@ void hub::touched(connection& c) {
 void hub::look_at(connection& c, entry& e) {
   if (e.shaking && c.state() != connection::phase::handshake)
     finish_handshake(c, e);
-  if (!e.opened && c.state() == connection::phase::open) {
+  const bool speaks = c.early() && e.link->lanes().ready(); // HELLO at least, in early data
+  if (!e.opened && (speaks || c.state() == connection::phase::open)) {
     e.opened = true;
     parts_->open(home_, e.link);
   }
@@ -181,6 +187,13 @@ void hub::finish_handshake(connection& c, entry& e) {
   e.shaking = false;
   parts_->metrics->unfinished.sub();
   auto& m = *parts_->sockets;
+  if (e.settled)
+    e.slot.settle();
+  if (c.early_data() != early_fate::none)
+    parts_->metrics->early_data.add(c.early_data() == early_fate::accepted
+                                      ? early_outcome::accepted
+                                      : early_outcome::rejected);
+  parts_->metrics->early_held.add_n(e.link->lanes().held_streams());
   if (c.state() == connection::phase::open) {
     const auto agreed = c.tls();
     m.handshakes.add(agreed.resumed ? handshake::resumed : handshake::full);
@@ -226,7 +239,9 @@ void hub::bury(connection& c) {
   partial_.erase(&c);
   if (e.shaking)
     parts_->metrics->unfinished.sub();
-  parts_->metrics->packets_lost.add_n(c.measure().packets_lost);
+  const auto figures = c.measure();
+  parts_->metrics->packets_lost.add_n(figures.packets_lost);
+  parts_->metrics->key_updates.add_n(figures.key_updates);
   parts_->sockets->connections.sub(entrance::oap_quic);
   parts_->sockets->bytes.add_n(c.bytes_in(), direction::in);
   parts_->sockets->bytes.add_n(c.bytes_out(), direction::out);

@@ -35,6 +35,8 @@ struct hub_parts {
   std::chrono::milliseconds frame_timeout{5'000}; ///< for the rest of a frame that has begun
   /// The context for the next connection on a shard; asked on that shard.
   std::function<core::crypto::tls_context(std::size_t shard)> tls;
+  /// That run from early data; null or empty while `connections.early_data` is not set.
+  frame_lanes::operation_names early_operations{};
   secrets_ptr keys;
   connection_budget_ptr budget;
   std::shared_ptr<socket_metrics> sockets;
@@ -87,6 +89,7 @@ private:
     bool opened = false;  ///< has its actor
     bool touched = false; ///< is in `touched_`
     bool shaking = true;  ///< counts in the metrics as unfinished
+    bool settled = false; ///< has said HELLO; counts once the handshake is complete, too
   };
   /// Datagrams that the kernel did not take.
   struct stuck {

@@ -32,6 +32,16 @@ std::string_view to_string(drop d) noexcept {
   return "?";
 }
 
+std::string_view to_string(early_outcome e) noexcept {
+  switch (e) {
+  case early_outcome::accepted:
+    return "accepted";
+  case early_outcome::rejected:
+    return "rejected";
+  }
+  return "?";
+}
+
 quic_metrics::quic_metrics(core::metrics::registry& r)
     : datagrams(r, "quic_datagrams_total", "UDP datagrams of the QUIC listener", {"direction"}),
       answers(r, "quic_stateless_answers_total",
@@ -42,6 +52,13 @@ quic_metrics::quic_metrics(core::metrics::registry& r)
       unfinished(r, "quic_handshakes_unfinished", "QUIC handshakes under way"),
       packets_lost(r, "quic_packets_lost_total",
                    "Packets of ours that were lost, counted when their connection ends"),
+      key_updates(r, "quic_key_updates_total",
+                  "Changes of packet keys by either side, counted when their connection ends"),
+      early_data(r, "quic_early_data_total",
+                 "Handshakes whose client had early data (0-RTT), counted at their end",
+                 {"outcome"}),
+      early_held(r, "quic_early_held_total",
+                 "Streams in early data that had to wait for the end of the handshake"),
       slow_streams(r, "quic_slow_streams_total",
                    "Streams ended because a frame that had begun came too slowly") {
   // nop

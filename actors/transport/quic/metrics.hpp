@@ -24,6 +24,11 @@ enum class drop : std::uint8_t {
 inline constexpr std::size_t drop_count = 5;
 std::string_view to_string(drop d) noexcept;
 
+/// What became of a client's early data; metric label.
+enum class early_outcome : std::uint8_t { accepted, rejected };
+inline constexpr std::size_t early_outcome_count = 2;
+std::string_view to_string(early_outcome e) noexcept;
+
 } // namespace ron::transport::quic
 
 namespace ron::core::metrics {
@@ -32,6 +37,9 @@ template <>
 inline constexpr std::size_t label_count<transport::quic::answer> = transport::quic::answer_count;
 template <>
 inline constexpr std::size_t label_count<transport::quic::drop> = transport::quic::drop_count;
+template <>
+inline constexpr std::size_t label_count<transport::quic::early_outcome> =
+  transport::quic::early_outcome_count;
 
 } // namespace ron::core::metrics
 
@@ -47,6 +55,9 @@ struct quic_metrics {
   core::metrics::counter<> forwarded;    ///< to the shard that has the connection
   core::metrics::updown<> unfinished;    ///< handshakes under way
   core::metrics::counter<> packets_lost; ///< ours, of connections that have ended
+  core::metrics::counter<> key_updates;  ///< of connections that have ended
+  core::metrics::counter<early_outcome> early_data; ///< of connections that had some
+  core::metrics::counter<> early_held;           ///< streams that had to wait for the handshake
   core::metrics::counter<> slow_streams; ///< ended in the middle of a frame that did not go on
 };
 

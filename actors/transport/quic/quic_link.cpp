@@ -41,7 +41,7 @@ void quic_link::post(F f) {
 }
 
 void quic_link::start() {
-  if (connection_ && connection_->state() == connection::phase::open)
+  if (connection_ && (connection_->state() == connection::phase::open || connection_->early()))
     tls_ = connection_->tls();
   post([this] {
     if (over_)

@@ -50,6 +50,12 @@ void send_queue::acknowledged(std::uint64_t offset) noexcept {
   }
 }
 
+std::size_t send_queue::rewind() noexcept {
+  at_ = 0;
+  at_base_ = base_;
+  return static_cast<std::size_t>(std::exchange(next_, base_) - base_);
+}
+
 std::size_t send_queue::drop_unsent() noexcept {
   const auto n = unsent();
   if (n == 0)

@@ -23,6 +23,9 @@ public:
   void sent(std::size_t n) noexcept;
   /// Everything below `offset` of the stream arrived.
   void acknowledged(std::uint64_t offset) noexcept;
+  /// Nothing was sent, after all; the number of bytes that go again. Only while none of them were
+  /// acknowledged.
+  std::size_t rewind() noexcept;
   /// Forgets what was not sent; the number of bytes.
   std::size_t drop_unsent() noexcept;
 

@@ -38,6 +38,9 @@ protected:
 /// What happens on the streams of a connection.
 class stream_events {
 public:
+  /// The handshake is complete, on the server's side: whoever speaks is there now, and did not only
+  /// repeat what somebody else has said (RFC 8446, 8). On the client's: the server took part.
+  virtual void on_open() = 0;
   /// Bytes in order, valid during the call; `fin`: the last ones.
   virtual void on_stream_data(stream_id id, core::byte_view data, bool fin) = 0;
   virtual void on_stream_reset(stream_id id, app_code code) = 0;

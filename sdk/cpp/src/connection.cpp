@@ -42,7 +42,7 @@ result<std::unique_ptr<connection>> connection::open(const client_options& optio
   settings.alpn = (*wire)->has_alpn();
   settings.independent_streams = (*wire)->independent_streams();
   std::unique_ptr<connection> c{new connection(std::move(*wire), std::move(settings))};
-  while (!c->session_.hello_received()) {
+  while (!c->wire_->is_early() && !c->session_.hello_received()) {
     auto events = c->step(deadline);
     if (!events)
       return std::unexpected{events.error()};

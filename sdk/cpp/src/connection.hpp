@@ -17,7 +17,8 @@ namespace ron::sdk {
 /// A wire under an OAP session. Blocking; one thread.
 class connection {
 public:
-  /// Connects and says HELLO; the peer's HELLO has been read when this returns.
+  /// Connects and says HELLO; the peer's HELLO has been read when this returns, unless the wire is
+  /// early: then all that is sent goes with it.
   static core::result<std::unique_ptr<connection>>
   open(const client_options& options, oap::session_settings settings = usual_settings());
   /// What the client says in its HELLO.

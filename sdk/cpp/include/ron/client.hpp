@@ -40,6 +40,10 @@ struct client_options {
   milliseconds tor_timeout{60'000};    ///< in its place where `socks` is set
   milliseconds overall_timeout{5'000}; ///< of a call without object bytes
   milliseconds idle_timeout{5'000};    ///< without any progress while bytes move
+  /// QUIC: with a ticket of an earlier connection, requests that only read go with the first
+  /// datagram (0-RTT). Whoever records them can have the node run them again and learns nothing;
+  /// a node that does not allow it answers one round trip later.
+  bool early_data = false;
   dialer dial;                         ///< null: TLS 1.3 over TCP
 };
 

@@ -36,6 +36,9 @@ public:
   virtual bool independent_streams() const noexcept = 0;
   /// True if `oap/1` was agreed on below the frames (OAP1.md, HELLO).
   virtual bool has_alpn() const noexcept = 0;
+  /// True while requests go although the node has not answered yet (0-RTT): nobody is to wait for
+  /// its HELLO. Requests that must not be repeated by strangers are held back by the wire.
+  virtual bool is_early() const noexcept { return false; }
   /// What was negotiated, for people: "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519".
   virtual std::string description() const = 0;
 };

@@ -114,9 +114,9 @@ struct body_chunk {
 /// After the caller is gone (`cancelled`) every call is legal and does nothing.
 class exchange {
 public:
-  using body_handler = std::function<void(core::result<body_chunk>)>;
-  using room_handler = std::function<void()>;
-  using events_handler = std::function<void(std::uint32_t)>;
+  using body_handler = std::move_only_function<void(core::result<body_chunk>)>;
+  using room_handler = std::move_only_function<void()>;
+  using events_handler = std::move_only_function<void(std::uint32_t)>;
 
   virtual ~exchange() = default;
 

@@ -2,7 +2,6 @@
 
 #include "core/log.hpp"
 #include "oap/reject.hpp"
-#include "transport/oap_stream.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -110,7 +109,6 @@ void oap_connection::link_failed(const core::error& why) {
   if (session_ && !session_->is_closed()) {
     session_->on_eof(false);
     take_events();
-    deliver();
   }
   end(line_.lingering() ? how_ : ending::broken);
 }
@@ -119,7 +117,6 @@ void oap_connection::link_failed(const core::error& why) {
 
 void oap_connection::pump() {
   take_events();
-  deliver();
   write_later();
 }
 
@@ -131,18 +128,20 @@ void oap_connection::write_later() {
   });
 }
 
+/// Hands every stream what happened to it, a run of events at a time; lets those go on that may.
 void oap_connection::take_events() {
   log_rejects();
   while (session_->take_events(events_)) {
-    for (auto& e : events_) {
-      if (const auto corr = std::visit(corr_of{}, e); corr != 0) {
-        happened(corr, std::move(e));
-      } else if (const auto* more = std::get_if<oap::credit>(&e)) {
-        if (auto s = slots_.find(more->corr); s != slots_.end()) {
-          advance(more->corr, s->second);
-          retire(more->corr); // this may have been its last frame
-        }
-      } else if (const auto* over = std::get_if<oap::closed>(&e)) {
+    for (std::size_t i = 0, after = 0; i < events_.size(); i = after) {
+      const auto corr = std::visit(corr_of{}, events_[i]);
+      after = i + 1;
+      if (corr != 0) {
+        while (after < events_.size() && std::visit(corr_of{}, events_[after]) == corr)
+          ++after;
+        happened(corr, {events_.data() + i, after - i});
+      } else if (const auto* more = std::get_if<oap::credit>(&events_[i])) {
+        advance(more->corr);
+      } else if (const auto* over = std::get_if<oap::closed>(&events_[i])) {
         how_ = !over->local                     ? ending::clean
                : oap::is_reject(over->why)      ? ending::reject
                : over->why == oap::reason::none ? ending::clean
@@ -152,141 +151,29 @@ void oap_connection::take_events() {
   }
 }
 
-/// Keeps the event for the stream's next message.
-void oap_connection::happened(oap::corr_t corr, oap::event e) {
-  auto s = slots_.find(corr);
-  if (s == slots_.end()) {
-    if (!std::holds_alternative<oap::opened>(e))
-      return; // of a stream whose actor is gone
-    s = slots_.emplace(corr, slot{take_actor()}).first;
-    service_->wire().streams.add();
+void oap_connection::happened(oap::corr_t corr, std::span<oap::event> events) {
+  auto* const found = open_.find(corr);
+  if (!found && !std::holds_alternative<oap::opened>(events.front()))
+    return; // of a stream whose actor is gone
+  auto& s = found ? **found : occupy(corr);
+  const auto* const end = std::get_if<oap::ended>(&events.back());
+  const bool over = end ? end->closed : std::holds_alternative<oap::stream_error>(events.back());
+  stream_input in{events};
+  if (!s.actor.hand(in, [](oap_stream_self it, stream_input& x) { receive(it, x); })) {
+    s.box->gone = true; // `listen` ends the stream
+    return has_spoken(corr);
   }
-  if (s->second.events.empty())
-    touched_.push_back(corr);
-  s->second.events.push_back(std::move(e));
-}
-
-/// One message to each stream that something happened to.
-void oap_connection::deliver() {
-  for (const auto corr : touched_) {
-    const auto found = slots_.find(corr);
-    if (found == slots_.end())
-      continue;
-    auto& s = found->second;
-    self_->send(s.actor, stream_input{corr, std::exchange(s.events, {}), std::exchange(s.room, 0)});
-    retire(corr);
-  }
-  touched_.clear();
-}
-
-void oap_connection::from_stream(stream_output& out) {
-  auto found = slots_.find(out.corr);
-  if (found == slots_.end() || !session_)
-    return; // the stream is over; nobody waits for this
-  auto& s = found->second;
-  progress how{s, out.corr, timed_now()};
-  for (auto& item : out.items) {
-    if (std::holds_alternative<send_error>(item) || std::holds_alternative<send_breach>(item))
-      s.pending.clear(); // an ERROR does not wait behind what it makes void
-    if (!s.pending.empty() || !give(how, item))
-      s.pending.push_back(std::move(item));
-  }
-  settle_slot(how);
-  retire(found);
-  write_later();
-}
-
-/// Gives the session what waits of a stream's output, in order.
-void oap_connection::advance(oap::corr_t corr, slot& s) {
-  progress how{s, corr, timed_now()};
-  while (!s.pending.empty() && give(how, s.pending.front()))
-    s.pending.pop_front();
-  settle_slot(how);
-}
-
-/// When framing begins, if this one is timed: a clock read costs as much as a small frame.
-core::instant oap_connection::timed_now() const noexcept {
-  constexpr std::uint32_t timed_one_in = 16;
-  return advances_ % timed_one_in == 0 ? now() : core::instant{};
-}
-
-/// Gives the session one item of a stream's output; false if it takes it later.
-bool oap_connection::give(progress& how, stream_item& item) {
-  const auto corr = how.corr;
-  if (auto* c = std::get_if<send_chunk>(&item)) {
-    oap::send_options o;
-    o.obj = c->obj ? &*c->obj : nullptr;
-    o.total = c->total;
-    o.end = c->end;
-    o.push = c->push;
-    o.status = c->status;
-    const auto sent = session_->send(corr, c->data, o);
-    if (sent == oap::send_status::would_block)
-      return false;
-    if (sent == oap::send_status::refused)
-      session_->fail(corr, {core::ec::internal, "the node could not frame its answer"});
-    ++how.freed;
-  } else if (std::holds_alternative<want_turn>(item)) {
-    how.turn = session_->ask_room(corr);
-    if (how.turn == 0)
-      return false;
-  } else if (auto* last = std::get_if<send_end>(&item)) {
-    session_->end(corr, last->status);
-  } else if (auto* bad = std::get_if<send_error>(&item)) {
-    session_->fail(corr, bad->why);
-  } else if (auto* broken = std::get_if<send_breach>(&item)) {
-    session_->breach(corr, broken->why);
-  } else if (auto* n = std::get_if<send_consumed>(&item)) {
-    session_->consumed(corr, n->frames);
-  }
-  how.moved = true;
-  return true;
-}
-
-/// Notes what came of it: whether the stream waits, and what room it has.
-void oap_connection::settle_slot(const progress& how) {
-  // Fewer messages, and never a stream that waits: it has more chunks here than are owed.
-  constexpr std::uint32_t owed_max = oap_stream_state::chunks_max / 2;
-  auto& s = how.of;
-  // A stream that has nothing to send is not blocked, however long it waits for credit.
-  if (s.pending.empty() || std::holds_alternative<want_turn>(s.pending.front()))
-    block(s, std::nullopt);
-  else if (!s.blocked_since || how.moved)
-    block(s, now());
-  if (how.freed > 0) {
-    ++advances_;
-    if (how.began != core::instant{})
-      service_->wire().encode_seconds.observe((now() - how.began) / how.freed);
-    s.room += how.freed;
-  }
-  if (how.turn > 0 || s.room >= owed_max)
-    self_->send(s.actor, stream_room{how.corr, std::exchange(s.room, 0), how.turn});
-}
-
-/// Frees the slot of a stream that the session knows no more.
-void oap_connection::retire(oap::corr_t corr) {
-  if (auto s = slots_.find(corr); s != slots_.end())
+  if (over)
     retire(s);
 }
 
-void oap_connection::retire(slot_map::iterator s) {
-  if (session_->is_open(s->first))
-    return;
-  block(s->second, std::nullopt);
-  idle_.push_back({std::move(s->second.actor), now()});
-  slots_.erase(s);
-  service_->wire().streams.sub();
-}
-
-caf::actor oap_connection::take_actor() {
-  if (idle_.empty())
-    return core::spawn_here(self_, make_oap_stream, service_, caf::actor{self_}, info_);
-  auto a = std::move(idle_.back().actor);
-  idle_.pop_back();
-  return a;
+void oap_connection::has_spoken(oap::corr_t corr) {
+  speaking_.push_back(corr);
+  write_later();
 }
 
 void oap_connection::write_out() {
+  listen();
   take_events(); // of what the streams have said
   while (link_->backlog() < backlog_high && session_->take(out_)) {
     count(); // whoever has an answer finds it in the metrics
@@ -294,12 +181,11 @@ void oap_connection::write_out() {
     take_events(); // room in the session lets streams go on
   }
   count();
-  deliver();
   if (session_->finished() && !line_.lingering() && session_->pending_bytes() == 0) {
     line_.finish(how_, now());
     link_->shutdown_write();
   }
-  if (slots_.empty() && idle_.empty())
+  if (slots_.empty())
     session_->trim(); // as after HELLO: a connection may stay silent for long
   settle();
 }
@@ -324,8 +210,9 @@ void oap_connection::drain() {
   if (!session_)
     return end(ending::cut);
   session_->drain();
-  for (auto& [corr, s] : slots_)
-    self_->send(s.actor, atom::drain_v);
+  for (const auto& s : slots_)
+    if (s->corr != 0)
+      self_->send(s->actor.handle(), atom::drain_v);
   pump();
 }
 
@@ -363,45 +250,6 @@ void oap_connection::settle() {
   arm();
 }
 
-/// Ends the streams whose answer the peer has not taken any of for a long time: what they hold
-/// would stay for as long as the peer likes.
-void oap_connection::end_stalled(core::instant t) {
-  const auto patience = service_->settings().stall_timeout;
-  sweep_at_ = t + patience / 4;
-  for (auto& [corr, s] : slots_) {
-    if (!s.blocked_since || t < *s.blocked_since + patience)
-      continue;
-    s.pending.clear();
-    block(s, std::nullopt);
-    session_->fail(corr, {core::ec::timeout, "the answer was not taken"});
-    happened(corr, oap::stream_error{.corr = corr, .why = oap::reason::timeout, .local = true});
-  }
-  if (!touched_.empty())
-    pump();
-}
-
-/// Notes that nothing of the stream's output moves `since` then, or that all of it did.
-void oap_connection::block(slot& s, std::optional<core::instant> since) {
-  if (std::exchange(s.starved, false))
-    service_->wire().streams_starved.sub();
-  if (since && !s.blocked_since && blocked_++ == 0)
-    starve_at_ = std::max(starve_at_, *since + service_->settings().starved_after);
-  if (!since && s.blocked_since)
-    --blocked_;
-  s.blocked_since = since;
-}
-
-/// Marks the streams whose answer has not moved for too long.
-void oap_connection::find_starved(core::instant t) {
-  const auto patience = service_->settings().starved_after;
-  starve_at_ = t + patience / 4;
-  for (auto& [corr, s] : slots_)
-    if (s.blocked_since && !s.starved && t >= *s.blocked_since + patience) {
-      s.starved = true;
-      service_->wire().streams_starved.add();
-    }
-}
-
 void oap_connection::end(ending how) {
   if (std::exchange(ended_, true))
     return;
@@ -409,28 +257,26 @@ void oap_connection::end(ending how) {
   service_->wire().endings.add(how);
   timer_.cancel();
   link_->close();
-  auto stop = [this](const caf::actor& a) {
-    self_->template send<caf::message_priority::high>(a, atom::stop_v);
-  };
-  for (auto& [corr, s] : slots_) {
-    block(s, std::nullopt);
-    service_->wire().streams.sub();
-    stop(s.actor);
+  for (const auto& s : slots_) {
+    if (s->corr != 0) {
+      block(*s, std::nullopt);
+      service_->wire().streams.sub();
+    }
+    self_->send<caf::message_priority::high>(s->actor.handle(), atom::stop_v);
   }
-  for (auto& s : idle_)
-    stop(s.actor);
-  slots_.clear();
+  open_ = {};
   idle_.clear();
+  slots_.clear();
   self_->quit();
 }
 
 void oap_connection::arm() {
   auto due = line_.wake_at();
   if (!idle_.empty()) {
-    const auto trim = idle_.front().since + service_->settings().slot_idle;
+    const auto trim = idle_.front()->idle_since + service_->settings().slot_idle;
     due = due ? std::min(*due, trim) : trim;
   }
-  if (!slots_.empty())
+  if (open_.size() != 0)
     due = due ? std::min(*due, sweep_at_) : sweep_at_;
   if (blocked_ != 0)
     due = due ? std::min(*due, starve_at_) : starve_at_;
@@ -446,18 +292,6 @@ void oap_connection::arm() {
   }));
 }
 
-void oap_connection::trim_idle(core::instant t) {
-  if (idle_.empty())
-    return;
-  const auto life = service_->settings().slot_idle;
-  auto keep = std::ranges::find_if(idle_, [&](const idle_slot& s) { return t - s.since < life; });
-  for (auto i = idle_.begin(); i != keep; ++i)
-    self_->send(i->actor, atom::stop_v);
-  idle_.erase(idle_.begin(), keep);
-  if (idle_.empty() && slots_.empty() && session_)
-    session_->trim();
-}
-
 // -- the actor -----------------------------------------------------------------------
 
 caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
@@ -465,7 +299,6 @@ caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr serv
   self->state.connection =
       std::make_unique<oap_connection>(self, std::move(service), std::move(make_link), via);
   return {
-      [self](stream_output& out) { self->state.connection->from_stream(out); },
       [self](atom::drain) { self->state.connection->drain(); },
   };
 }

@@ -1,18 +1,19 @@
 #pragma once
 
 #include "core/actor/actor.hpp"
+#include "oap/corr_map.hpp"
 #include "oap/session.hpp"
 #include "transport/link.hpp"
 #include "transport/oap_line.hpp"
-#include "transport/oap_messages.hpp"
+#include "transport/oap_outbox.hpp"
 #include "transport/oap_service.hpp"
+#include "transport/oap_stream.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 
-#include <list>
 #include <memory>
 #include <optional>
-#include <unordered_map>
+#include <span>
 #include <vector>
 
 namespace ron::transport {
@@ -24,15 +25,13 @@ struct oap_connection_state {
   std::unique_ptr<oap_connection> connection; ///< closes its link when it goes
 };
 
-using oap_connection_self = core::dynamic_self<oap_connection_state>;
-
 /// One OAP/1 connection of the accepting side. Owns the link, the session, which knows frames, and
 /// the line, which knows deadlines; every stream has an actor (a slot). One read of the link
-/// becomes many frames, and the events of each stream one message to its actor. What the streams
-/// say is written once per turn.
+/// becomes many frames, and what happened to a stream is handed to its actor in place. What the
+/// streams say lies in their boxes and is written once per turn.
 ///
 /// Backpressure: the session refuses frames while the link is behind or the peer has granted no
-/// more; what it refused waits here, at most `oap_stream_state::chunks_max` chunks a stream.
+/// more; what it refused stays in the box, at most `oap_stream_state::chunks_max` chunks a stream.
 class oap_connection final : public link_events {
 public:
   oap_connection(oap_connection_self self, oap_service_ptr service, oap_link_factory make_link,
@@ -41,8 +40,8 @@ public:
 
   /// Accepts no more streams, ends those that only wait, ends when the open ones have.
   void drain();
-  /// What a stream wants to send.
-  void from_stream(stream_output& out);
+  /// The stream has put something into its box, or its actor has ended.
+  void has_spoken(oap::corr_t corr);
 
   // -- link_events -------------------------------------------------------------------
   void link_opened(const link_info& info) override;
@@ -54,43 +53,38 @@ public:
   void link_failed(const core::error& why) override;
 
 private:
-  /// The actor of a stream and what it said that is not with the session yet.
+  /// An actor for streams, its box, and the stream it serves now.
   struct slot {
-    caf::actor actor;
-    std::list<stream_item> pending{};             ///< mostly empty, and then it costs nothing
-    oap::events events{};                         ///< of this read, emptied by `deliver`
-    std::uint32_t room = 0;                       ///< chunks taken that the stream was not told of
-    std::optional<core::instant> blocked_since{}; ///< since when nothing of `pending` moves
+    core::port<oap_stream_self> actor;
+    std::shared_ptr<oap_outbox> box;
+    oap::corr_t corr = 0;                         ///< 0: it is idle
+    core::instant idle_since{};
+    std::optional<core::instant> blocked_since{}; ///< since when nothing of the box moves
     bool starved = false;                         ///< for longer than `starved_after`
+    bool waits = false; ///< the session will say when it takes more (`oap::credit`)
   };
-  struct idle_slot {
-    caf::actor actor;
-    core::instant since;
-  };
-
-  using slot_map = std::unordered_map<oap::corr_t, slot>;
   /// What came of a stream's output so far.
   struct progress {
-    slot& of;
-    oap::corr_t corr;
-    core::instant began; ///< of framing; the epoch if it is not timed
-    std::uint32_t freed = 0;
     std::uint32_t turn = 0; ///< events that the peer takes, if `want_turn` was answered
+    std::uint32_t freed = 0;
     bool moved = false;
+    bool over = false; ///< our half has ended: the session may know the stream no more
   };
 
   void pump();
   void write_later();
   void take_events();
-  void happened(oap::corr_t corr, oap::event e);
-  void deliver();
-  void advance(oap::corr_t corr, slot& s);
-  core::instant timed_now() const noexcept;
-  bool give(progress& how, stream_item& item);
-  void settle_slot(const progress& how);
-  void retire(oap::corr_t corr);
-  void retire(slot_map::iterator s);
-  caf::actor take_actor();
+  void happened(oap::corr_t corr, std::span<oap::event> events);
+  void listen();
+  void take_from(slot& s, progress& how);
+  bool give(slot& s, stream_item& item, progress& how);
+  void settle_slot(slot& s, const progress& how);
+  void advance(oap::corr_t corr);
+  void retire(slot& s);
+  void lose(slot& s);
+  void vacate(slot& s);
+  void drop_idle();
+  slot& occupy(oap::corr_t corr);
   void write_out();
   void read_on();
   void settle();
@@ -115,9 +109,11 @@ private:
   link_ptr link_;
   link_info info_;
   std::optional<oap::session> session_;
-  slot_map slots_;                                       ///< <= max_streams
-  std::vector<idle_slot> idle_;                          ///< <= max_streams
-  std::vector<oap::corr_t> touched_;                     ///< slots with `events`
+  std::vector<std::unique_ptr<slot>> slots_; ///< all, idle ones too; <= max_streams
+  oap::corr_map<slot*> open_;                ///< those that serve a stream
+  std::vector<slot*> idle_;                  ///< those that serve none, longest idle first
+  std::vector<oap::corr_t> speaking_;        ///< streams to look at; each once, and those they were
+  std::vector<oap::corr_t> heard_;           ///< scratch of `listen`
   oap::events events_;
   std::vector<core::bytes> out_;
   oap::counters counted_;
@@ -130,7 +126,7 @@ private:
   core::instant sweep_at_{};           ///< when streams are looked at that do not move
   core::instant starve_at_{};          ///< when blocked streams are looked at
   std::size_t blocked_ = 0;            ///< slots with `blocked_since`
-  std::uint32_t advances_ = 0; ///< that gave the session chunks; every sixteenth is timed
+  std::uint32_t turns_ = 0;    ///< that gave the session chunks; every sixteenth is timed
   bool reading_ = false;
   bool read_ended_ = false;
   bool ended_ = false;

@@ -28,10 +28,10 @@ oap_exchange::~oap_exchange() {
 // -- body --------------------------------------------------------------------------
 
 void oap_exchange::read_body(body_handler then) {
-  if (cancelled_)
+  if (over_ || cancelled_)
     return;
   wants_body_ = std::move(then);
-  body_since_ = self_->state.service->clock().now();
+  body_since_ = self_->home().turn_time();
   hand_out_body();
 }
 
@@ -47,7 +47,7 @@ void oap_exchange::body(body_frame f) {
 
 void oap_exchange::give(body_frame f) {
   if (!f.data.empty() && !f.piece)
-    emit(self_, send_consumed{1});
+    emit_consumed(self_, 1);
   std::exchange(wants_body_, nullptr)(body_chunk{std::move(f.data), f.last});
 }
 
@@ -139,7 +139,7 @@ void oap_exchange::begin(object_head head) {
   c.data = core::dump_cbor(map);
   c.status = head_.partial ? 206 : 200;
   emit(self_, std::move(c));
-  ++self_->state.chunks_out;
+  ++self_->state.box->chunks;
 }
 
 void oap_exchange::write(core::bytes chunk, room_handler room) {
@@ -154,7 +154,7 @@ void oap_exchange::write(core::bytes chunk, room_handler room) {
   }
   first_chunk_ = false;
   emit(self_, std::move(c));
-  ++self_->state.chunks_out;
+  ++self_->state.box->chunks;
   wants_room_ = std::move(room);
   offer_room();
 }
@@ -162,7 +162,11 @@ void oap_exchange::write(core::bytes chunk, room_handler room) {
 void oap_exchange::offer_room(std::uint32_t turn) {
   if (wants_turn_ && turn != 0 && !cancelled_)
     std::exchange(wants_turn_, nullptr)(turn);
-  if (wants_room_ && !cancelled_ && self_->state.chunks_out < oap_stream_state::chunks_max)
+  if (!wants_room_ || cancelled_)
+    return;
+  auto& box = *self_->state.box;
+  box.wants_room = box.chunks >= oap_stream_state::chunks_max;
+  if (!box.wants_room)
     std::exchange(wants_room_, nullptr)();
 }
 
@@ -173,7 +177,7 @@ void oap_exchange::begin_events(core::json about) {
   send_chunk c;
   c.data = core::dump_cbor(about);
   emit(self_, std::move(c));
-  ++self_->state.chunks_out;
+  ++self_->state.box->chunks;
 }
 
 void oap_exchange::want_room(events_handler room) {
@@ -197,7 +201,7 @@ void oap_exchange::push(event e) {
     if (first && !rest.empty())
       c.total = total;
     emit(self_, std::move(c));
-    ++self_->state.chunks_out;
+    ++self_->state.box->chunks;
   }
 }
 
@@ -240,7 +244,7 @@ void oap_exchange::drop_body() {
     frames += f.data.empty() || f.piece ? 0 : 1;
   }
   if (frames != 0 && !cancelled_)
-    emit(self_, send_consumed{frames});
+    emit_consumed(self_, frames);
 }
 
 void oap_exchange::over(std::uint16_t status, ec why) {

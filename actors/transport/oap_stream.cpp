@@ -1,6 +1,7 @@
 #include "transport/oap_stream.hpp"
 
 #include "transport/oap_call.hpp"
+#include "transport/oap_connection.hpp"
 #include "transport/oap_exchange.hpp"
 
 namespace ron::transport {
@@ -31,13 +32,14 @@ void look_at_deadlines(oap_stream_self self) {
   arm(self, now < st.due ? st.due : x->check(now));
 }
 
-/// The stream is over for us: the slot is free for the next one.
+/// The stream is over for us, and what it had to say is void: the slot is free for the next one.
 void leave(oap_stream_self self) {
   auto& st = self->state;
   if (auto x = st.current.lock())
     x->cancel();
   st.current.reset();
-  st.corr = 0;
+  st.box->clear();
+  st.box->corr = 0;
 }
 
 void refuse(oap_stream_self self, core::error why) {
@@ -52,10 +54,9 @@ void refuse(oap_stream_self self, core::error why) {
 
 void on(oap_stream_self self, oap::opened& e) {
   auto& st = self->state;
-  flush_output(self); // what the stream before left belongs to its corr
-  leave(self);        // a request that outlived its stream says nothing on this one
-  st.corr = e.corr;
-  st.chunks_out = 0;
+  leave(self); // a request that outlived its stream says nothing on this one
+  st.box->corr = e.corr;
+  st.box->announced = false;
   st.answered = false;
   const auto now = st.service->clock().now();
   auto c = call_of(e, *st.service, st.peer, st.ids, now);
@@ -83,7 +84,7 @@ void on(oap_stream_self self, oap::data& e) {
   if (x && !st.answered && (!e.bytes.empty() || e.raw_len != 0))
     x->body({.data = std::move(e.bytes), .raw_len = e.raw_len});
   else
-    emit(self, send_consumed{1}); // nobody wants it any more
+    emit_consumed(self, 1); // nobody wants it any more
 }
 
 void on(oap_stream_self self, oap::ended&) {
@@ -95,17 +96,6 @@ void on(oap_stream_self self, oap::stream_error&) {
   leave(self);
 }
 
-/// `chunks` of what the stream `corr` gave are with the session now; the peer takes `turn` events.
-void take_room(oap_stream_self self, oap::corr_t corr, std::uint32_t chunks,
-               std::uint32_t turn = 0) {
-  auto& st = self->state;
-  if ((chunks == 0 && turn == 0) || corr != st.corr)
-    return;
-  st.chunks_out -= std::min(chunks, st.chunks_out);
-  if (auto x = st.current.lock())
-    x->offer_room(turn);
-}
-
 template <class E>
 void on(oap_stream_self, E&) {
   // nop: of the connection, not of a stream
@@ -113,31 +103,50 @@ void on(oap_stream_self, E&) {
 
 } // namespace
 
-void flush_output(oap_stream_self self) {
+void receive(oap_stream_self self, stream_input& in) {
+  for (auto& e : in.events)
+    std::visit([self](auto& x) { on(self, x); }, e);
+}
+
+void receive(oap_stream_self self, stream_room& room) {
+  if (auto x = self->state.current.lock())
+    x->offer_room(room.turn);
+}
+
+void announce(oap_stream_self self) {
   auto& st = self->state;
-  if (st.out.items.empty())
+  if (std::exchange(st.box->announced, true))
     return;
-  st.out.corr = st.corr;
-  self->send(st.connection, std::exchange(st.out, {}));
+  st.connection.hand(*st.box, [](oap_connection_self owner, const oap_outbox& box) {
+    owner->state.connection->has_spoken(box.corr);
+  });
+}
+
+void emit_consumed(oap_stream_self self, std::uint32_t frames) {
+  self->state.box->consumed += frames;
+  announce(self);
 }
 
 oap_stream_state::~oap_stream_state() {
   if (auto x = current.lock())
     x->cancel();
+  if (!box)
+    return;
+  box->gone = true;
+  if (box->corr != 0 && connection.is_here())
+    connection.hand(*box, [](oap_connection_self owner, const oap_outbox& b) {
+      owner->state.connection->has_spoken(b.corr);
+    });
 }
 
-caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service, caf::actor connection,
-                              link_info peer) {
+caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service,
+                              core::port<oap_connection_self> connection,
+                              std::shared_ptr<oap_outbox> box, link_info peer) {
   self->state.service = std::move(service);
   self->state.connection = std::move(connection);
+  self->state.box = std::move(box);
   self->state.peer = std::move(peer);
   return {
-      [self](stream_input& in) {
-        take_room(self, in.corr, in.room);
-        for (auto& e : in.events)
-          std::visit([self](auto& x) { on(self, x); }, e);
-      },
-      [self](const stream_room& room) { take_room(self, room.corr, room.chunks, room.turn); },
       [self](atom::tick, std::uint64_t generation) {
         if (generation == self->state.timer)
           look_at_deadlines(self);

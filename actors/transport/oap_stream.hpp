@@ -1,33 +1,34 @@
 #pragma once
 
 #include "core/actor/actor.hpp"
-#include "transport/oap_messages.hpp"
+#include "transport/oap_outbox.hpp"
 #include "transport/oap_service.hpp"
 
 #include <memory>
-#include <string>
-#include <vector>
 
 namespace ron::transport {
 
 class oap_exchange;
+struct oap_connection_state;
+using oap_connection_self = core::dynamic_self<oap_connection_state>;
 
 /// The actor of one stream of a connection: a slot that is used for one stream after the other
 /// (decision "Stream actors"). It turns START into a call, runs the operation, and its answer into
-/// frames. Backpressure: at most `chunks_max` chunks of an answer are with the connection.
+/// frames. The connection hands it what a read brought, and takes what it has said out of its box,
+/// in place; only to drain, to stop and the answers of roles are messages. Backpressure: at most
+/// `chunks_max` chunks of an answer are in the box.
 struct oap_stream_state {
   static constexpr const char* name = "oap.stream";
   static constexpr std::uint32_t chunks_max = 4;
 
+  /// Takes the request back and tells the connection, which ends the stream if it is still open.
   ~oap_stream_state();
 
   oap_service_ptr service;
-  caf::actor connection;
+  core::port<oap_connection_self> connection;
+  std::shared_ptr<oap_outbox> box;        ///< shared with the connection; outlives both
   link_info peer;
-  oap::corr_t corr = 0;                   ///< the stream that is served; 0 = none
   std::weak_ptr<oap_exchange> current;    ///< its request, owned by who serves it
-  stream_output out;                      ///< not handed to the connection yet
-  std::uint32_t chunks_out = 0;           ///< with the connection
   bool answered = false;                  ///< the answer is complete
   core::id_source ids;
   core::instant due{};                    ///< when the request's deadlines are to be looked at
@@ -37,17 +38,26 @@ struct oap_stream_state {
 
 using oap_stream_self = core::dynamic_self<oap_stream_state>;
 
-/// Hands the connection what `emit` has gathered, in one message.
-void flush_output(oap_stream_self self);
+/// The stream is handed what happened to it.
+void receive(oap_stream_self self, stream_input& in);
+/// The stream is handed room to say more.
+void receive(oap_stream_self self, stream_room& room);
 
-/// Queues one item for the connection; all of a turn go in one message at its end. The stream.
+/// Has the connection look into the box at the end of the turn, unless it is about to. The stream.
+void announce(oap_stream_self self);
+
+/// Says one thing to the connection. The stream.
 template <class Item>
 void emit(oap_stream_self self, Item item) {
-  self->state.out.items.emplace_back(std::move(item));
-  self->defer([self] { flush_output(self); });
+  self->state.box->items.emplace_back(std::move(item));
+  announce(self);
 }
 
+/// The stream has dealt with so many frames that it was given.
+void emit_consumed(oap_stream_self self, std::uint32_t frames);
+
 caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service,
-                              caf::actor connection, link_info peer);
+                              core::port<oap_connection_self> connection,
+                              std::shared_ptr<oap_outbox> box, link_info peer);
 
 } // namespace ron::transport

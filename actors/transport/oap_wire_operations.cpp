@@ -4,34 +4,28 @@ namespace ron::transport {
 
 namespace {
 
-/// Sends back what comes, a piece at a time, as fast as the caller takes it.
-class echo : public std::enable_shared_from_this<echo> {
-public:
-  explicit echo(exchange_ptr x) : x_(std::move(x)) {
-    // nop
-  }
-  void pull() {
-    x_->read_body([me = shared_from_this()](core::result<body_chunk> piece) {
-      if (!piece)
-        return me->x_->fail(std::move(piece.error()));
-      if (piece->last && piece->data.empty())
-        return me->x_->finish();
-      me->x_->write(std::move(piece->data), [me, last = piece->last] {
-        last ? me->x_->finish() : me->pull();
-      });
+/// Sends back what comes, a piece at a time, as fast as the caller takes it. Whoever is to go on
+/// holds the exchange: each step hands it to the next one.
+void pull(exchange_ptr x) {
+  auto& wire = *x;
+  wire.read_body([x = std::move(x)](core::result<body_chunk> piece) mutable {
+    if (!piece)
+      return x->fail(std::move(piece.error()));
+    if (piece->last && piece->data.empty())
+      return x->finish();
+    auto& same = *x;
+    same.write(std::move(piece->data), [x = std::move(x), last = piece->last]() mutable {
+      last ? x->finish() : pull(std::move(x));
     });
-  }
-
-private:
-  exchange_ptr x_;
-};
+  });
+}
 
 void serve_ping(const exchange_ptr& x) {
   x->reply({});
 }
 
-void serve_echo(const exchange_ptr& x) {
-  std::make_shared<echo>(x)->pull();
+void serve_echo(exchange_ptr x) {
+  pull(std::move(x));
 }
 
 } // namespace

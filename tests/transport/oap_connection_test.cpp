@@ -304,6 +304,61 @@ TEST_F(OapConnection, DeathInAnUploadAnswersEveryRequest) {
   EXPECT_EQ(wire().rejects.value(oap::bucket::truncated), 1u) << "once for the connection";
 }
 
+TEST_F(OapConnection, AnOperationThatThrowsEndsItsStreamAndNothingElse) {
+  auto& c = dial();
+  const auto other = c.open("echo");
+  ASSERT_EQ(c.session().send(other, core::bytes::copy("abc")), oap::send_status::sent);
+  c.flush();
+  ASSERT_TRUE(c.until([&](const auto& x) { return x.bytes_of(other) == 3; }));
+  const auto deaths = core::directory::instance().deaths_total();
+  for (int i = 0; i < 3; ++i) {
+    const auto* e = c.error_of(c.open("throw", {}, {.end = true}));
+    ASSERT_NE(e, nullptr);
+    EXPECT_EQ(e->status, core::oap_status(core::ec::internal));
+  }
+  const auto late = c.open("throw.late");
+  ASSERT_EQ(c.session().send(late, core::bytes::copy("abc")), oap::send_status::sent);
+  c.flush();
+  const auto* e = c.error_of(late);
+  ASSERT_NE(e, nullptr);
+  EXPECT_EQ(e->status, core::oap_status(core::ec::internal));
+  EXPECT_EQ(core::directory::instance().deaths_total(), deaths + 4);
+  // The others go on, and no slot of the dead is given to a new stream.
+  ASSERT_EQ(c.session().send(other, core::bytes::copy("def"), {.end = true}),
+            oap::send_status::sent);
+  c.flush();
+  EXPECT_TRUE(c.ended(other));
+  EXPECT_EQ(c.bytes_of(other), 6u);
+  for (int i = 0; i < 5; ++i)
+    EXPECT_TRUE(c.ended(c.open("ping", {}, {.end = true})));
+  EXPECT_TRUE(test::eventually([this] { return wire().streams.value() == 0; }));
+}
+
+TEST_F(OapConnection, WhatIsHandedOverIsInTheDirectory) {
+  auto& c = dial();
+  const auto corr = c.open("echo");
+  constexpr std::size_t pieces = 10;
+  for (std::size_t i = 1; i <= pieces; ++i) {
+    ASSERT_EQ(c.session().send(corr, core::bytes::copy("abc")), oap::send_status::sent);
+    c.flush();
+    ASSERT_TRUE(c.until([&](const auto& x) { return x.bytes_of(corr) == 3 * i; }));
+  }
+  auto& all = core::directory::instance();
+  const auto found = all.snapshot(
+      [](const core::actor_record& a) { return std::string_view{a.type} == "oap.stream"; });
+  ASSERT_EQ(found.size(), 1u);
+  const auto& stream = found.front();
+  EXPECT_GE(stream.in, pieces) << "each piece came by itself, the first one with START";
+  EXPECT_GE(stream.out, pieces) << "as did the answers";
+  EXPECT_NE(stream.last.name().find("stream_input"), std::string::npos) << stream.last.name();
+  EXPECT_EQ(stream.depth, 0u);
+  const auto owner = all.get(stream.parent);
+  ASSERT_TRUE(owner);
+  EXPECT_STREQ(owner->type, "oap.connection");
+  EXPECT_GE(owner->in, pieces);
+  EXPECT_GE(owner->out, pieces);
+}
+
 TEST_F(OapConnection, EndOfTheActorAnswersEveryRequest) {
   auto& c = dial();
   auto corr = c.open("sink");

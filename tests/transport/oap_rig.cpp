@@ -1,6 +1,7 @@
 #include "transport/oap_rig.hpp"
 
 #include <future>
+#include <stdexcept>
 
 namespace ron::test {
 
@@ -60,6 +61,13 @@ void tear(const exchange_ptr& x) {
   x->fail({core::ec::bad_digest, "torn"});
 }
 
+void throw_late(exchange_ptr x) {
+  auto* raw = x.get();
+  raw->read_body([x = std::move(x)](const core::result<body_chunk>&) {
+    throw std::runtime_error{"a bug of the operation"};
+  });
+}
+
 } // namespace
 
 std::vector<transport::operation> oap_toys(oap_world& world) {
@@ -79,6 +87,13 @@ std::vector<transport::operation> oap_toys(oap_world& world) {
                   .handle = [&world](exchange_ptr x) {
                     sink(world, std::move(x));
                   }});
+  rows.push_back({.name = "throw", .needs = access::none, .handle = [](const exchange_ptr&) {
+                    throw std::runtime_error{"a bug of the operation"};
+                  }});
+  rows.push_back({.name = "throw.late",
+                  .needs = access::none,
+                  .takes = body::object,
+                  .handle = throw_late});
   rows.push_back({.name = "torn", .needs = access::none, .handle = tear});
   rows.push_back({.name = "object", .needs = access::none, .handle = [&world](exchange_ptr x) {
                     serve_object(world, std::move(x));

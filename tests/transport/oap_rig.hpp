@@ -48,7 +48,7 @@ struct oap_world {
 
 /// `hang` (never answers), `wait` (the same, a long poll), `sink` (swallows a body),
 /// `object` (`size` bytes in pieces of 32 KiB), `torn` (one that fails after its first piece),
-/// `ping`, `echo`.
+/// `throw` (throws), `throw.late` (throws when it is given a piece of a body), `ping`, `echo`.
 std::vector<transport::operation> oap_toys(oap_world& world);
 
 /// The dialing side: a blocking TLS socket and a session. It reads only in `until` and `at_end`.

@@ -25,6 +25,23 @@ private:
   instant start_;
 };
 
+/// The activity of an actor that is handed something: too short and too frequent for a clock that
+/// costs as much as the rest of it. Its time is the difference of two readings of the kernel's
+/// coarse clock, mostly 0 and now and then a whole tick: right in the long run. The actor counts as
+/// running since the turn began.
+class brief_activity {
+public:
+  explicit brief_activity(probe& p) noexcept;
+  brief_activity(const brief_activity&) = delete;
+  brief_activity& operator=(const brief_activity&) = delete;
+  ~brief_activity();
+
+private:
+  probe& probe_;
+  probe* outer_;
+  std::int64_t start_; ///< ns of the coarse clock
+};
+
 /// Where an activity starts: the current shard's `turn_time`, else the clock.
 instant activity_start() noexcept;
 

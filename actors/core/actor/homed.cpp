@@ -23,4 +23,8 @@ void throw_homeless() {
   throw std::logic_error("this actor system does not run on shards");
 }
 
+void throw_foreign() {
+  throw std::logic_error("a hand-over to an actor of another shard");
+}
+
 } // namespace ron::core::detail

@@ -13,10 +13,6 @@ namespace ron::core {
 
 namespace {
 
-constexpr std::uint64_t kind_mask = std::uint64_t{0xf} << 60;
-constexpr std::uint64_t kind_pointer = std::uint64_t{0x8} << 60;
-constexpr std::uint64_t kind_number = std::uint64_t{0x4} << 60;
-
 std::string readable(const char* mangled) {
   int status = 0;
   std::unique_ptr<char, void (*)(void*)> name{

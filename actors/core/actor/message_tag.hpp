@@ -20,6 +20,12 @@ public:
   /// The tag of `content`. The thread that owns the message.
   static message_tag of(const caf::type_erased_tuple& content) noexcept;
 
+  /// The tag of a message that starts with a `T`, which is no atom. Any thread.
+  template <class T>
+  static message_tag of_type() noexcept {
+    return message_tag{kind_pointer | reinterpret_cast<std::uintptr_t>(&typeid(T))};
+  }
+
   /// For people: `acquire`, `caf::exit_msg`, `-` for no message yet.
   std::string name() const;
 
@@ -30,6 +36,10 @@ public:
 private:
   // An atom is its own value (0, or 0xF in the top four bits); a pointer to a std::type_info
   // carries 0x8 there, a type number of CAF 0x4.
+  static constexpr std::uint64_t kind_mask = std::uint64_t{0xf} << 60;
+  static constexpr std::uint64_t kind_pointer = std::uint64_t{0x8} << 60;
+  static constexpr std::uint64_t kind_number = std::uint64_t{0x4} << 60;
+
   std::uint64_t raw_ = 0;
 };
 

@@ -83,8 +83,8 @@ public:
   /// An actor uses `self->defer(f)` instead, which runs as the actor and holds one pending call.
   void defer(job f);
 
-  /// When the actor that runs now was resumed: a monotonic time that is at most one handler old
-  /// and costs nothing to read. This shard's thread.
+  /// When the actor that runs now was resumed or entered: a monotonic time that is at most one
+  /// handler old and costs nothing to read. This shard's thread.
   instant turn_time() const noexcept { return turn_time_; }
   void turn_time(instant t) noexcept { turn_time_ = t; }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/homed.hpp"
+#include "core/actor/port.hpp"
 
 #include <caf/infer_handle.hpp>
 #include <caf/local_actor.hpp>
@@ -82,6 +83,14 @@ auto spawn_here(spawner by, F fun, Ts&&... args) {
   return detail::spawn(system, detail::settle(system, by.self->context()),
                        spawn_options{by.self->id(), 0, by.site}, std::move(fun),
                        std::forward<Ts>(args)...);
+}
+
+/// As `spawn_here`, for a child that its parent hands things to in place; returns the way into it.
+template <class F, class... Ts>
+auto spawn_port(spawner by, F fun, Ts&&... args) {
+  using impl = caf::infer_impl_from_fun_t<F>;
+  auto handle = spawn_here(by, std::move(fun), std::forward<Ts>(args)...);
+  return port{static_cast<impl*>(caf::actor_cast<caf::abstract_actor*>(handle))};
 }
 
 /// Where a replica of a role is to live.

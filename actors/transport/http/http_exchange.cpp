@@ -74,7 +74,7 @@ void http_exchange::begin_events(core::json) {
 void http_exchange::want_room(events_handler room) {
   if (!host_ || !events_)
     return;
-  room_ = [then = std::move(room)] { then(events_a_turn); };
+  room_ = [then = std::move(room)]() mutable { then(events_a_turn); };
   host_->enter([this] { host_->ask_room(*this); });
 }
 

@@ -260,6 +260,11 @@ double roles::pressure() const {
   return std::max({share(index_), share(storage_), share(mailbox_)});
 }
 
+void roles::reload(const core::node_config& config) {
+  if (copies_)
+    copies_->set(config.storage.rf, config.storage.repair_rate);
+}
+
 void roles::show(core::metrics::registry& r) {
   std::vector<core::store::store_source> stores;
   if (objects_) {

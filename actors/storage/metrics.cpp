@@ -138,6 +138,10 @@ constexpr replication_family replication_families[] = {
    field<&replication_stats::repaired>},
   {kind::counter, "replication_releases_total", "Deletions that a peer was told",
    field<&replication_stats::released>},
+  {kind::counter, "replication_proofs_total", "Copies that a peer was asked to show",
+   field<&replication_stats::proofs>},
+  {kind::counter, "replication_unproven_total", "Copies that a peer claimed and could not show",
+   field<&replication_stats::unproven>},
   {kind::counter, "replication_bytes_total", "Bytes of objects moved to and from peers",
    field<&replication_stats::bytes>},
 };

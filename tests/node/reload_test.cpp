@@ -58,15 +58,22 @@ TEST(Reload, RefusesAFileThatIsWrong) {
 
 // Every live key is one that the schema calls reloadable, or the reload would refuse it.
 TEST(Reload, LiveKeysAreReloadableKeys) {
-  const auto running = config_of("").config;
-  const auto fresh = config_of("[transport]\nconnections-max = 77777\nper-peer-max = 7\n"
+  const std::string peers = "[caps]\nroot-keys = /r\n"
+                            "[storage]\npeers = [\"127.0.0.1:9\"]\npeer-ca = /p\n";
+  const auto running = config_of(peers).config;
+  ASSERT_TRUE(running);
+  const auto fresh = config_of(peers + "rf = 2\nrepair-rate = 7MiB/s\n"
+                               "[transport]\nconnections-max = 77777\nper-peer-max = 7\n"
                                "transient-max = 7\naccept-permits = 7\ncert = /c\nkey = /k\n"
                                "client-ca = /a\nocsp = /o\nticket-rotation = 7s\npq = require\n"
                                "[node]\ndrain-timeout = 7s\n[log]\nlevel.transport = debug\n");
   const auto plan = node::plan_reload(*running, fresh);
   EXPECT_FALSE(plan.refused()) << plan.problems.front();
   EXPECT_TRUE(plan.later.empty()) << plan.later.front().name;
-  EXPECT_EQ(plan.changed.size(), 12u);
+  EXPECT_EQ(plan.changed.size(), 14u);
+  const auto next = node::take_over(*running, *fresh.config);
+  EXPECT_EQ(next->storage.rf, 2u);
+  EXPECT_EQ(next->storage.repair_rate, 7u << 20);
 }
 
 TEST(ReloadRequests, AreBoundedAndAnsweredOnce) {

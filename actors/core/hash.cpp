@@ -309,6 +309,29 @@ bool verify_group(const digest& root_hash, std::uint64_t object_size, std::uint6
   return cv == root_hash;
 }
 
+bool verify_group(const digest& root_hash, std::uint64_t object_size, std::uint64_t group,
+                  byte_view v, const nodes_above& above) noexcept {
+  const auto groups = group_count(object_size);
+  if (group >= groups || v.size() != group_size(object_size, group))
+    return false;
+  if (groups == 1)
+    return hash(v) == root_hash;
+  const auto count = above.nodes.size() / node_bytes;
+  if (count == 0 || count > above.path.size || (count < above.path.size && !above.top_verified))
+    return false;
+  auto cv = group_cv(group, v);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto node = above.nodes.subspan(i * node_bytes).first<node_bytes>();
+    const auto side = above.path.steps[i].right ? cv.size() : 0;
+    if (std::memcmp(node.data() + side, cv.data(), cv.size()) != 0)
+      return false;
+    if (i + 1 == count && above.top_verified)
+      return true;
+    cv = parent_cv(node, i + 1 == above.path.size);
+  }
+  return cv == root_hash;
+}
+
 // -- self test --------------------------------------------------------------------------------
 
 namespace {

@@ -135,6 +135,17 @@ struct tree_path {
 /// The way of `group` up to the root, `group < groups`.
 tree_path path_of(std::uint64_t group, std::uint64_t groups) noexcept;
 
+/// What is above a group: `nodes` are those of `path` from the lowest on, as far as needed.
+struct nodes_above {
+  tree_path path;
+  std::span<const std::uint8_t> nodes; ///< `node_bytes` each
+  bool top_verified = false; ///< the last of them was verified before; else it must be the root
+};
+
+/// As `verify_group` with the nodes in hand; `above.path` is that of the group.
+bool verify_group(const digest& root, std::uint64_t object_size, std::uint64_t group, byte_view v,
+                  const nodes_above& above) noexcept;
+
 /// Checks the library against known answers and the tree against the library. False means that
 /// nothing of this header can be trusted: a program does not start. About a millisecond.
 bool self_test() noexcept;

@@ -285,6 +285,7 @@ void running_node::reload() {
     auto next = take_over(*config_, *fresh.config);
     if (auto ok = servers_->reload(*next); ok) {
       config_ = std::move(next);
+      roles_->reload(*config_);
       core::log::configure(log_options(config_->log));
     } else {
       outcome.problems.push_back(ok.error().message);

@@ -15,9 +15,11 @@ namespace {
 using core::config::transport_section;
 
 /// The keys that a running node takes over; a last dot stands for all keys that begin so.
-constexpr std::array<std::string_view, 13> live_keys{
+constexpr auto live_keys = std::to_array<std::string_view>({
   "log.",
   "node.drain-timeout",
+  "storage.rf",
+  "storage.repair-rate",
   "transport.connections-max",
   "transport.per-peer-max",
   "transport.transient-max",
@@ -28,7 +30,7 @@ constexpr std::array<std::string_view, 13> live_keys{
   "transport.ocsp",
   "transport.ocsp-fetch",
   "transport.ticket-rotation",
-  "transport.pq"};
+  "transport.pq"});
 
 bool is_live(std::string_view name) {
   return std::ranges::any_of(live_keys, [name](std::string_view key) {
@@ -76,6 +78,8 @@ core::node_config_ptr take_over(const core::node_config& running, const core::no
   auto next = std::make_shared<core::node_config>(running);
   next->log = fresh.log;
   next->node.drain_timeout = fresh.node.drain_timeout;
+  next->storage.rf = fresh.storage.rf;
+  next->storage.repair_rate = fresh.storage.repair_rate;
   take_over(next->transport, fresh.transport);
   return next;
 }

@@ -235,6 +235,8 @@ std::vector<readiness_key> roles::keys() const {
     out.push_back({"index", index_ && index_->role.ref.ready(), true});
   if (storage_ || gate)
     out.push_back({"storage", storage_ && storage_->role.ref.ready(), true});
+  if (objects_)
+    out.push_back({"storage_store", !objects_->stalled(), false});
   if (mailbox_ || gate)
     out.push_back(
         {"mailbox", mailbox_ && mailbox_->role.ref.ready() && mail_->loaded(), true});
@@ -256,6 +258,11 @@ double roles::pressure() const {
     return waiting;
   };
   return std::max({share(index_), share(storage_), share(mailbox_)});
+}
+
+void roles::reload(const core::node_config& config) {
+  if (copies_)
+    copies_->set(config.storage.rf, config.storage.repair_rate);
 }
 
 void roles::show(core::metrics::registry& r) {

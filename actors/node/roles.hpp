@@ -63,6 +63,9 @@ public:
   /// The fullest semaphore, 0..1.
   double pressure() const;
 
+  /// Takes over the keys of `config` that the roles take over while they run. The main thread.
+  void reload(const core::node_config& config);
+
   /// Adds what the stores count to a registry, which outlives `close`.
   void show(core::metrics::registry& r);
 

@@ -1,11 +1,12 @@
 #include "storage/lmdb_backend.hpp"
 
-#include "core/store/residency.hpp"
+#include "storage/group_copy.hpp"
 #include "storage/lmdb_layout.hpp"
 #include "storage/lmdb_upload.hpp"
 #include "storage/read_plan.hpp"
 #include "storage/replication_lmdb.hpp"
 #include "storage/replication_table.hpp"
+#include "storage/store_watch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -23,26 +24,13 @@ using core::ec;
 using core::fail;
 using core::result;
 
-/// A group and the nodes above it, copied out of the map: what is verified is what is served.
-struct group_copy {
-  core::bytes data;
-  b3::tree_path path;
-  std::vector<std::uint8_t> nodes; ///< of the path, in its order; shorter if one is missing
-
-  bool verify(const core::cid& c, std::uint64_t size, std::uint64_t group) const {
-    return b3::verify_group(c.hash, size, group, data.view(), [this](std::uint64_t index) {
-      for (std::size_t i = 0; i < path.size && (i + 1) * b3::node_bytes <= nodes.size(); ++i)
-        if (path.steps[i].index == index)
-          return nodes.data() + i * b3::node_bytes;
-      return static_cast<const std::uint8_t*>(nullptr);
-    });
-  }
-};
-
-enum class patience : bool { none, any };
-
 /// Where the nodes above a group come from.
 enum class outboard_from : bool { disk, memory };
+
+/// RAM for nodes that were verified: the lowest ones above 800 MiB of objects, and the others.
+constexpr std::uint64_t node_cache(std::uint64_t verified_cache) noexcept {
+  return std::min<std::uint64_t>(verified_cache / 64, 1u << 20);
+}
 
 /// RAM for pages of outboards that were read lately: as a rule the same few of an object, over and
 /// over. A sixteenth of the cache of groups, and enough for 4 GiB of objects.
@@ -59,6 +47,7 @@ public:
       room_(options.quota, sums.bytes),
       cache_(options.verified_cache),
       outboards_(outboard_cache(options.verified_cache), layout::node_page_bytes),
+      nodes_(node_cache(options.verified_cache)),
       collector_(log_, next_number),
       parts_{log_, collector_, room_, counters_, cache_, clock, notes_},
       log_(*env_, options.writer, injected) {
@@ -90,6 +79,7 @@ public:
   }
 
   result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t length_max) override {
+    const auto call = watched();
     return *attempt(c, offset, length_max, patience::any);
   }
 
@@ -116,10 +106,12 @@ public:
   }
   result<std::vector<work_item>> work(const std::optional<core::cid>& after,
                                       std::size_t limit) override {
+    const auto call = watched();
     return copies_.work(after, limit);
   }
   result<std::vector<work_item>> releases(const std::optional<core::cid>& after,
                                           std::size_t limit) override {
+    const auto call = watched();
     return copies_.releases(after, limit);
   }
   void settle(const settlement& s, outcome<void> then) override {
@@ -140,7 +132,9 @@ public:
   void maintain() override {
     env_->clear_stale_readers();
     collector_.kick();
+    watch_.look(parts_.clock.now(), log_.stats(), env_->path());
   }
+  bool stalled() const noexcept override { return watch_.stalled(); }
 
   backend_load load() const noexcept override { return counters_.load(); }
 
@@ -158,6 +152,7 @@ public:
     if (auto u = env_->usage())
       out.map = *u;
     out.writer = log_.stats();
+    out.stalled = watch_.stalled();
     return out;
   }
 
@@ -165,9 +160,11 @@ public:
     room_.set_max(quota);
     cache_.set_max(verified_cache);
     outboards_.set_max(outboard_cache(verified_cache));
+    nodes_.set_max(node_cache(verified_cache));
   }
 
 private:
+  store_watch::call watched() noexcept { return watch_.enter(parts_.clock.now()); }
   std::optional<result<chunk>> attempt(const core::cid& c, std::uint64_t offset,
                                        std::uint64_t length_max, patience p);
   /// Nothing if a page of it is not in memory and nobody may wait.
@@ -197,7 +194,9 @@ private:
   budget room_;
   counters counters_;
   verified_cache cache_;
-  verified_cache outboards_; ///< pages; what hangs on them is verified each time
+  verified_cache outboards_; ///< pages as they were read; nothing in them is taken as verified
+  verified_nodes nodes_;
+  store_watch watch_;
   replication_switch notes_;
   collector collector_;
   lmdb_parts parts_;
@@ -240,6 +239,7 @@ std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint
   counters::bump(counters_.verified);
   if (!(*copy)->verify(c, r.size, plan.group))
     return quarantine(c, r, plan.group);
+  (*copy)->remember(nodes_, r.number);
   cache_.put(r.number, plan.group, (*copy)->data);
   return serve((*copy)->data, r, plan);
 }
@@ -254,9 +254,10 @@ std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view
     return std::unexpected{data.error()};
   if (!data || data->size() != b3::group_size(r.size, group))
     return out; // does not verify
-  if (p == patience::none && !lmdb::resident(*data))
+  auto copy = copy_of(view, *data, p);
+  if (!copy)
     return std::nullopt;
-  if (p == patience::any && !lmdb::load(*data))
+  if (copy->size() != data->size())
     return out; // the disk has lost it
   out.path = b3::path_of(group, b3::group_count(r.size));
   out.nodes.reserve(out.path.size * b3::node_bytes);
@@ -264,6 +265,12 @@ std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view
   auto at = no_page;
   core::bytes page;
   for (auto step : out.path.view()) {
+    if (verified_nodes::node held;
+        from == outboard_from::memory && nodes_.find(r.number, step.index, held)) {
+      out.nodes.insert(out.nodes.end(), held.begin(), held.end());
+      out.top_verified = true;
+      break;
+    }
     if (auto wanted = step.index / layout::nodes_per_page; wanted != at) {
       auto found = outboard_page(view, r, wanted, p, from);
       if (!found)
@@ -279,7 +286,7 @@ std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view
     auto node = page.view().subspan(offset, b3::node_bytes);
     out.nodes.insert(out.nodes.end(), node.begin(), node.end());
   }
-  out.data = core::bytes::copy(*data);
+  out.data = std::move(*copy);
   return out;
 }
 
@@ -294,12 +301,12 @@ lmdb_backend::outboard_page(const lmdb::read_view& view, const layout::record& r
     return std::unexpected{v.error()};
   if (!v)
     return core::bytes{};
-  if (p == patience::none && !lmdb::resident(*v))
+  auto copy = copy_of(view, *v, p);
+  if (!copy)
     return std::nullopt;
-  auto copy = core::bytes::copy(*v);
-  if (from == outboard_from::memory)
-    outboards_.put(r.number, page, copy);
-  return copy;
+  if (from == outboard_from::memory && !copy->empty())
+    outboards_.put(r.number, page, *copy);
+  return std::move(*copy);
 }
 
 result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record& r,
@@ -333,6 +340,7 @@ result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record&
 // -- scrubbing --------------------------------------------------------------------------------
 
 result<scrub_step> lmdb_backend::scrub(const scrub_place& from, std::uint64_t bytes_max) {
+  const auto call = watched();
   scrub_step s;
   s.next = from;
   // Nothing is held between two groups, so that writes can use the pages that they free.

@@ -251,7 +251,7 @@ private:
 };
 
 void serve_get(const role& storage, const exchange_ptr& x) {
-  object_reader in{x->request().args};
+  auto in = transport::args_of(x->request());
   auto cid = in.cid("cid");
   if (auto ok = in.finish(); !ok)
     return x->fail(ok.error());
@@ -259,7 +259,7 @@ void serve_get(const role& storage, const exchange_ptr& x) {
 }
 
 void serve_head(const role& storage, const exchange_ptr& x) {
-  object_reader in{x->request().args};
+  auto in = transport::args_of(x->request());
   auto cid = in.cid("cid");
   if (auto ok = in.finish(); !ok)
     return x->fail(ok.error());
@@ -407,10 +407,10 @@ std::vector<transport::operation> operations(role storage, name_check named) {
   rows.push_back({.method = "PUT", .path = "/v1/o/{cid}", .label = label, .needs = access::write,
                   .takes = body::object, .handle = put});
   rows.push_back({.name = "o.get", .method = "GET", .path = "/v1/o/{cid}", .label = label,
-                  .needs = access::read, .handle = get});
+                  .needs = access::read, .reads_packed = true, .handle = get});
   rows.push_back({.method = "GET", .path = "/o/{cid}", .label = label, .needs = access::read,
                   .handle = get});
-  rows.push_back({.name = "o.head", .label = label, .needs = access::read,
+  rows.push_back({.name = "o.head", .label = label, .needs = access::read, .reads_packed = true,
                   .handle = [=](exchange_ptr x) { serve_head(storage, x); }});
   rows.push_back({.name = "o.del", .method = "DELETE", .path = "/v1/o/{cid}", .label = label,
                   .needs = access::write,

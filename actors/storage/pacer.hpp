@@ -37,19 +37,39 @@ private:
 /// One pace for several threads that wait for their turn. Any thread.
 class pacer {
 public:
-  explicit pacer(std::uint64_t rate) noexcept : pace_(rate) {}
+  explicit pacer(std::uint64_t rate) noexcept : rate_(rate), pace_(rate) {}
 
   /// Waits until `bytes` may go. False if that is not before `stop`.
   bool wait(std::uint64_t bytes, const std::stop_token& stop) {
     std::unique_lock lock{mutex_};
-    const auto at = pace_.admit(bytes, std::chrono::steady_clock::now());
-    wake_.wait_until(lock, stop, at, [] { return false; });
+    for (bool changed = true; changed;) {
+      const auto at = pace_.admit(bytes, std::chrono::steady_clock::now());
+      changed = wake_.wait_until(lock, stop, at,
+                                 [this, round = round_] { return round != round_; });
+    }
     return !stop.stop_requested();
   }
 
+  /// Another rate from now on; who waits by the old one asks again.
+  void set_rate(std::uint64_t rate) {
+    std::lock_guard guard{mutex_};
+    if (rate == rate_)
+      return;
+    rate_ = rate;
+    pace_ = pace{rate};
+    ++round_;
+    wake_.notify_all();
+  }
+  std::uint64_t rate() const {
+    std::lock_guard guard{mutex_};
+    return rate_;
+  }
+
 private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any wake_;
+  std::uint64_t rate_;
+  std::uint64_t round_ = 0; ///< of changes
   pace pace_;
 };
 

@@ -1,10 +1,13 @@
 #include "storage/peer.hpp"
 
+#include "core/hash.hpp"
+#include "core/ids.hpp"
 #include "core/json.hpp"
 #include "core/limits.hpp"
 #include "ron/client.hpp"
 #include "storage/put_assembler.hpp"
 
+#include <algorithm>
 #include <array>
 #include <future>
 #include <string_view>
@@ -28,6 +31,18 @@ constexpr std::chrono::minutes connection_life{10};
 /// A peer is asked whether it has an object of this size before it is sent again: in an audit, or
 /// because a crash came between its answer and ours to the work list.
 constexpr std::uint64_t asked_first = 16u << 10;
+
+/// What a peer may take to begin with a group, before the least rate counts.
+constexpr std::chrono::seconds proof_grace{10};
+
+std::uint64_t seed() {
+  std::array<std::uint8_t, 8> raw;
+  core::random_bytes(raw);
+  std::uint64_t x = 0;
+  for (auto b : raw)
+    x = x << 8 | b;
+  return x;
+}
 
 std::chrono::steady_clock::time_point now() {
   return std::chrono::steady_clock::now();
@@ -82,11 +97,14 @@ private:
 /// that others wait for nothing.
 class passage {
 public:
-  passage(pacer& p, const std::stop_token& stop) : pace_(p), stop_(stop), began_(now()) {}
+  passage(pacer& p, const std::stop_token& stop, std::chrono::seconds grace = transfer_grace)
+    : pace_(p), stop_(stop), grace_(grace), began_(now()) {
+    // nop
+  }
 
   result<void> admit(std::uint64_t n) {
     const auto asked = now();
-    if (too_slow(bytes_, asked - began_ - paced_))
+    if (too_slow(bytes_, asked - began_ - paced_, grace_))
       return fail(ec::downstream_timeout, "the peer is slower than 256 KiB/s");
     if (!pace_.wait(n, stop_))
       return std::unexpected{stopped()};
@@ -97,8 +115,11 @@ public:
   std::uint64_t bytes() const noexcept { return bytes_; }
 
 private:
+  static constexpr std::chrono::seconds transfer_grace{60};
+
   pacer& pace_;
   const std::stop_token& stop_;
+  std::chrono::seconds grace_;
   std::chrono::steady_clock::time_point began_;
   std::chrono::nanoseconds paced_{};
   std::uint64_t bytes_ = 0;
@@ -153,8 +174,8 @@ std::pair<transfer_outcome, transfer_failure> meaning(ec code) noexcept {
 
 std::string_view to_string(transfer_failure f) noexcept {
   constexpr std::array<std::string_view, transfer_failures + 1> names{
-    "none", "unreachable", "unauthorized", "full",    "busy",
-    "slow", "missing",     "damaged",      "refused", "store"};
+    "none",    "unreachable", "unauthorized", "full",     "busy", "slow",
+    "missing", "damaged",     "refused",      "unproven", "store"};
   return names[static_cast<std::size_t>(f)];
 }
 
@@ -164,7 +185,8 @@ struct peer::connection {
   std::chrono::steady_clock::time_point used;
 };
 
-peer::peer(peer_options options, pacer& p) : options_(std::move(options)), pace_(p) {
+peer::peer(peer_options options, pacer& p)
+  : options_(std::move(options)), pace_(p), proofs_(options_.prove_every, seed()) {
   // nop
 }
 
@@ -240,23 +262,95 @@ transferred peer::send(backend& db, const store_id& self, const core::cid& c,
   auto to = open(self);
   if (!to)
     return failed(to.error(), 0);
-  auto& client = (*to)->client;
-  const json args{{"cid", c.to_text()}, {"store", self.to_text()}};
+  bool kept = false;
   if (info->size >= asked_first) {
-    auto there = client.call("o.keep", args);
+    auto there = (*to)->client.call("o.keep", {{"cid", c.to_text()}, {"store", self.to_text()}});
     if (!there)
       return failed(there.error(), 0);
     (*to)->used = now();
-    if (there->value("kept", false))
-      return done(0);
+    const auto says = there->find("kept");
+    kept = says != there->end() && says->is_boolean() && says->get<bool>();
   }
+  return kept ? verified_copy(db, self, *info, stop) : new_copy(db, self, *info, stop);
+}
+
+/// The peer says that it keeps the object.
+transferred peer::verified_copy(backend& db, const store_id& self, const object_info& o,
+                                const std::stop_token& stop) {
+  if (!proofs_.wanted())
+    return done(0);
+  const auto first = ask_proof(db, self, o, stop);
+  if (first.failure != transfer_failure::unproven || !proofs_.gives())
+    return first;
+  auto out = new_copy(db, self, o, stop);
+  if (out.how == transfer_outcome::done) {
+    const auto sent = out.bytes;
+    out = ask_proof(db, self, o, stop);
+    out.bytes += sent;
+    proofs_.given(out.how == transfer_outcome::done);
+  }
+  out.bytes += first.bytes;
+  out.proofs += first.proofs;
+  out.unproven += first.unproven;
+  return out;
+}
+
+/// Has the peer send a group of the object, and compares it with ours, which was verified against
+/// the id.
+transferred peer::ask_proof(backend& db, const store_id& self, const object_info& o,
+                            const std::stop_token& stop) {
+  const auto at = proofs_.group(core::b3::group_count(o.size)) * core::b3::group_bytes;
+  auto ours = db.read(o.cid, at, core::b3::group_bytes);
+  if (!ours)
+    return of_store(ours.error(), 0);
+  auto from = open(self);
+  if (!from)
+    return failed(from.error(), 0);
+  passage way{pace_, stop, proof_grace};
+  const auto group = ours->data.view();
+  std::size_t seen = 0;
+  bool same = true;
+  auto sink = [&](const bytes& b) -> result<void> {
+    same = b.size() <= group.size() - seen
+           && std::ranges::equal(b.view(), group.subspan(seen, b.size()));
+    if (!same)
+      return fail(ec::bad_digest, "other bytes than the object's");
+    seen += b.size();
+    return way.admit(b.size());
+  };
+  auto got = (*from)->client.get(o.cid, sdk::byte_range{at, at + group.size() - 1}, sink);
+  transferred out;
+  if (got && same && seen == group.size()) {
+    (*from)->used = now();
+    proofs_.shown();
+    out = done(seen);
+  } else if (got || !same || meaning(got.error().code).first == transfer_outcome::missing
+             || got.error().code == ec::range_not_satisfiable) {
+    connection_.reset();
+    proofs_.wrong();
+    out = {transfer_outcome::turned_away, transfer_failure::unproven, seen,
+           "the peer says that it keeps " + o.cid.to_text() + " and cannot show it: "
+             + (got ? std::string{"too few bytes"} : got.error().message)};
+    out.unproven = 1;
+  } else {
+    out = failed(got.error(), seen);
+  }
+  out.proofs = 1;
+  return out;
+}
+
+transferred peer::new_copy(backend& db, const store_id& self, const object_info& o,
+                           const std::stop_token& stop) {
+  auto to = open(self);
+  if (!to)
+    return failed(to.error(), 0);
   std::optional<core::error> ours;
   passage way{pace_, stop};
   std::uint64_t at = 0;
   auto source = [&]() -> result<bytes> {
-    if (at >= info->size)
+    if (at >= o.size)
       return bytes{};
-    auto piece = db.read(c, at, core::limits::chunk_bytes);
+    auto piece = db.read(o.cid, at, core::limits::chunk_bytes);
     if (!piece)
       ours = piece.error();
     if (!piece)
@@ -266,7 +360,7 @@ transferred peer::send(backend& db, const store_id& self, const core::cid& c,
     at += piece->data.size();
     return std::move(piece->data);
   };
-  auto stored = client.put_replica(source, c, self.to_text());
+  auto stored = (*to)->client.put_replica(source, o.cid, self.to_text());
   if (ours) {
     connection_.reset();
     return of_store(*ours, at);

@@ -3,6 +3,7 @@
 #include "core/config_types.hpp"
 #include "storage/backend.hpp"
 #include "storage/pacer.hpp"
+#include "storage/proof.hpp"
 #include "storage/replication.hpp"
 
 #include <chrono>
@@ -23,6 +24,9 @@ struct peer_options {
   /// A fresh binary capability for what a peer is asked for; any thread.
   std::function<std::string()> token;
   std::uint64_t object_bytes_max = 1ull << 30; ///< of an object whose size is not known here
+  /// One of so many copies that the peer says it has is asked for, a group of it: any of them, so
+  /// that it cannot know which. 1 = each.
+  std::uint32_t prove_every = 8;
 };
 
 /// Why a transfer failed: a closed set, the label of `replication_failures_total`.
@@ -36,6 +40,7 @@ enum class transfer_failure : std::uint8_t {
   missing,      ///< the peer has not got the object
   damaged,      ///< the peer's bytes are not the object
   refused,      ///< the peer said no for another reason
+  unproven,     ///< the peer says that it keeps the object, and cannot show it
   store,        ///< this node's own store
 };
 inline constexpr std::size_t transfer_failures = static_cast<std::size_t>(transfer_failure::store);
@@ -49,6 +54,8 @@ struct transferred {
   transfer_failure failure = transfer_failure::none;
   std::uint64_t bytes = 0; ///< that went or came
   std::string why{};       ///< of a failure, for people
+  std::uint32_t proofs = 0;   ///< copies that the peer was asked to show
+  std::uint32_t unproven = 0; ///< that it could not show
 };
 
 /// Moves whole objects between a store and one other node over OAP/1, at a pace shared with other
@@ -64,7 +71,8 @@ public:
   /// below: the id of this node's store.
   transferred probe(const store_id& self);
   /// Has the peer keep an object of `db` for this node (`o.keep`, `o.replica`); it checks the
-  /// bytes against the id.
+  /// bytes against the id. A peer that says it has them is now and then asked to show some
+  /// (`o.get`); if it cannot, it gets them once more, or is left alone, see `proof_machine`.
   transferred send(backend& db, const store_id& self, const core::cid& c,
                    const std::stop_token& stop);
   /// Puts the peer's bytes in the place of damaged ones, after all of them hashed to the id.
@@ -82,11 +90,18 @@ private:
   core::result<connection*> open(const store_id& self);
   core::result<store_id> meet(connection& c, const store_id& self);
   transferred failed(const core::error& e, std::uint64_t bytes);
+  transferred verified_copy(backend& db, const store_id& self, const object_info& o,
+                            const std::stop_token& stop);
+  transferred ask_proof(backend& db, const store_id& self, const object_info& o,
+                        const std::stop_token& stop);
+  transferred new_copy(backend& db, const store_id& self, const object_info& o,
+                       const std::stop_token& stop);
 
   const peer_options options_;
   pacer& pace_;
   std::unique_ptr<connection> connection_;
   std::optional<store_id> store_;
+  proof_machine proofs_;
 };
 
 } // namespace ron::storage

@@ -103,6 +103,11 @@ public:
   }
 
   void set_replication(const replication_mode& m) override {
+    if (!m.copies) {
+      std::lock_guard guard{walk_mutex_};
+      walk_ = {};
+      unnoted_ = true;
+    }
     note_copies_ = m.copies;
     note_others_ = m.others;
     releases_max_ = m.releases_max;
@@ -180,6 +185,7 @@ private:
   ram_work work_; ///< its lock is taken inside of a stripe's
   std::mutex walk_mutex_;
   walk_state walk_;
+  bool unnoted_ = false; ///< there may be objects that were put while nobody noted copies
   const store_id identity_ = fresh_id();
 };
 
@@ -356,15 +362,19 @@ result<void> ram_backend::end_copy(const core::cid& c, const store_id& node, boo
 /// At one go: what is in RAM is soon looked through.
 void ram_backend::walk(const walk_order& order, outcome<walk_state> then) {
   walk_state now;
+  bool all = order.again;
   {
     std::lock_guard guard{walk_mutex_};
-    if (walk_.mark != order.mark)
+    if (walk_.mark != order.mark) {
+      // The first one of a store that noted all puts finds nothing new.
+      all = std::exchange(unnoted_, false) || walk_.mark != 0;
       walk_ = {.mark = order.mark};
-    else if (order.again)
+    } else if (order.again) {
       walk_.audit = true;
+    }
     now = walk_;
   }
-  if (order.again)
+  if (all)
     for (auto& s : stripes_) {
       std::lock_guard guard{s.mutex};
       for (const auto& [c, o] : s.objects)

@@ -54,9 +54,10 @@ std::uint64_t mark_of(std::uint32_t copies, std::vector<std::string> peers) {
   return number_of(h);
 }
 
-bool too_slow(std::uint64_t bytes, std::chrono::nanoseconds spent) noexcept {
+bool too_slow(std::uint64_t bytes, std::chrono::nanoseconds spent,
+              std::chrono::seconds grace) noexcept {
   constexpr std::uint64_t rate_min = 256u << 10;
-  return spent > std::chrono::seconds{60} + std::chrono::seconds{bytes / rate_min};
+  return spent > grace + std::chrono::seconds{bytes / rate_min};
 }
 
 // -- the machine ------------------------------------------------------------------------------
@@ -105,6 +106,16 @@ void replication_machine::drop_waiting() {
   std::erase_if(items_, [](const auto& entry) { return entry.second.running == 0; });
 }
 
+void replication_machine::set_copies(std::uint32_t copies) {
+  copies_ = copies;
+  drop_waiting();
+  for (auto& [c, it] : items_)
+    if (it.what == duty::copy) {
+      it.peers.clear();
+      it.outdated = true;
+    }
+}
+
 std::optional<transfer> replication_machine::next(core::instant now) {
   auto free = [&](std::uint32_t p) { return !peers_[p].busy && peers_[p].due <= now; };
   if (std::ranges::none_of(std::views::iota(0u, static_cast<std::uint32_t>(peers_.size())), free))
@@ -149,6 +160,13 @@ std::optional<settlement> replication_machine::done(const transfer& t, transfer_
     return std::nullopt;
   auto& it = i->second;
   --it.running;
+  if (it.outdated && how != transfer_outcome::pointless) {
+    if (it.running == 0)
+      items_.erase(i);
+    return how == transfer_outcome::done
+             ? std::optional{settlement{t.cid, t.what, keys_[t.peer]}}
+             : std::nullopt;
+  }
   const bool repairing = it.what == duty::repair;
   switch (how) {
     case transfer_outcome::done:

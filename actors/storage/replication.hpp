@@ -26,8 +26,9 @@ peer_key key_of_peer(const std::string& name);
 std::uint64_t mark_of(std::uint32_t copies, std::vector<std::string> peers);
 
 /// True if a transfer that has moved `bytes` in `spent` keeps its peer from others: slower than
-/// 256 KiB/s after a minute. `spent` without the time that the pace of repairs has taken.
-bool too_slow(std::uint64_t bytes, std::chrono::nanoseconds spent) noexcept;
+/// 256 KiB/s after `grace`. `spent` without the time that the pace of repairs has taken.
+bool too_slow(std::uint64_t bytes, std::chrono::nanoseconds spent,
+              std::chrono::seconds grace = std::chrono::seconds{60}) noexcept;
 
 /// Bounds of replication.
 struct replication_limits {
@@ -72,6 +73,9 @@ public:
   std::optional<settlement> add(const work_item& item, core::instant now);
   /// Forgets what is not under way, so that the rest of the work list has its turn.
   void drop_waiting();
+  /// Another number of copies. What waits is forgotten, to be taken in again from the work list; of
+  /// what is under way only the part at its peer is written off.
+  void set_copies(std::uint32_t copies);
 
   /// The next transfer, if there is one that can be made now.
   std::optional<transfer> next(core::instant now);
@@ -93,6 +97,7 @@ private:
     std::uint32_t failures = 0;
     std::uint32_t running = 0;
     core::instant due{};
+    bool outdated = false; ///< begun for another number of copies: nothing more of it
   };
   struct peer_turn {
     bool busy = false;

@@ -105,6 +105,7 @@ json to_json(const replication_stats& s) {
                      {"failure", std::string{to_string(p.failure)}},
                      {"why", p.complaint},
                      {"failures", p.failures},
+                     {"unproven", p.unproven},
                      {"retry_in_ms", p.rest.count()},
                      {"store", p.store}});
   json failures = json::object();
@@ -120,6 +121,8 @@ json to_json(const replication_stats& s) {
           {"repairs", s.repaired},
           {"released", s.released},
           {"bytes", s.bytes},
+          {"proofs", s.proofs},
+          {"unproven", s.unproven},
           {"rate_max", s.rate},
           {"failures", std::move(failures)},
           {"walk", {{"running", s.walk.running}, {"audit", s.walk.audit},

@@ -18,6 +18,7 @@ struct peer_stats {
   std::string complaint;        ///< of the last transfer; empty: none
   transfer_failure failure = transfer_failure::none;
   std::uint64_t failures = 0;   ///< since start
+  std::uint64_t unproven = 0;   ///< copies that it said it keeps and could not show, since start
   std::chrono::milliseconds rest{}; ///< until it is tried again; 0 = at any time
   std::string store;            ///< the id of its store; empty: it has not answered yet
 };
@@ -34,6 +35,8 @@ struct replication_stats {
   std::uint64_t repaired = 0;  ///< objects whose damaged bytes were replaced
   std::uint64_t released = 0;  ///< deletions that a peer was told
   std::uint64_t bytes = 0;     ///< moved either way
+  std::uint64_t proofs = 0;    ///< copies that peers said they keep and were asked to show
+  std::uint64_t unproven = 0;  ///< those that they could not
   std::uint64_t rate = 0;      ///< bytes/s; 0 = no bound
   std::array<std::uint64_t, transfer_failures + 1> failed{}; ///< transfers, by failure
   walk_state walk;

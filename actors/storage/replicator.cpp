@@ -44,6 +44,7 @@ bool answers(const transferred& r) noexcept {
 
 replicator::replicator(std::shared_ptr<backend> db, replicator_options options)
   : db_(std::move(db)), options_(std::move(options)), pacer_(options_.rate),
+    copies_(options_.copies),
     machine_(options_.limits, options_.copies, names_of(options_.peers), seed()),
     notes_(options_.peers.size()) {
   for (const auto& p : options_.peers)
@@ -52,6 +53,28 @@ replicator::replicator(std::shared_ptr<backend> db, replicator_options options)
     shared_->walk.emplace(options_.walk, mark_of(options_.copies, names_of(options_.peers)),
                           now());
   db_->set_replication({.copies = options_.copies > 1, .others = true});
+}
+
+void replicator::set(std::uint32_t copies, std::uint64_t rate) {
+  pacer_.set_rate(rate);
+  std::lock_guard walking{walk_mutex_};
+  {
+    std::lock_guard guard{mutex_};
+    if (copies == copies_)
+      return;
+  }
+  // First the puts, then the walk over what was there before.
+  db_->set_replication({.copies = copies > 1, .others = true});
+  {
+    std::lock_guard guard{mutex_};
+    copies_ = copies;
+    machine_.set_copies(copies);
+  }
+  std::lock_guard guard{shared_->mutex};
+  ++shared_->walks;
+  shared_->walk.reset();
+  if (copies > 1)
+    shared_->walk.emplace(options_.walk, mark_of(copies, names_of(options_.peers)), now());
 }
 
 bool replicator::step() {
@@ -79,12 +102,8 @@ bool replicator::step() {
   if (r.how == transfer_outcome::done)
     ++(t->what == duty::copy ? sent_ : t->what == duty::repair ? repaired_ : released_);
   note(t->peer, r);
-  std::optional<settlement> over;
-  {
-    std::lock_guard guard{mutex_};
-    over = machine_.done(*t, r.how, now());
-  }
-  if (over)
+  std::lock_guard guard{mutex_};
+  if (auto over = machine_.done(*t, r.how, now()))
     settle(*over);
   return true;
 }
@@ -135,12 +154,8 @@ void replicator::refill() {
     for (const auto& i : *items) {
       if (ending.contains(i.cid))
         continue;
-      std::optional<settlement> over;
-      {
-        std::lock_guard guard{mutex_};
-        over = machine_.add(i, now());
-      }
-      if (over)
+      std::lock_guard guard{mutex_};
+      if (auto over = machine_.add(i, now()))
         settle(*over);
     }
     if (items->size() == page) {
@@ -160,20 +175,26 @@ void replicator::refill() {
 /// Has the store put more of its objects on the list, if that is due.
 void replicator::walk_on() {
   const auto backlog = db_->stats().work;
+  std::lock_guard walking{walk_mutex_};
   std::optional<walk_order> order;
+  std::uint64_t walk = 0;
   {
     std::lock_guard guard{shared_->mutex};
     if (shared_->walk)
       order = shared_->walk->next(now(), backlog);
+    walk = shared_->walks;
   }
   if (!order)
     return;
-  db_->walk(*order, [to = shared_](const core::result<walk_state>& s) {
+  db_->walk(*order, [to = shared_, walk](const core::result<walk_state>& s) {
     std::lock_guard guard{to->mutex};
-    to->walk->done(s ? std::optional{*s} : std::nullopt, now());
+    if (to->walk && to->walks == walk)
+      to->walk->done(s ? std::optional{*s} : std::nullopt, now());
   });
 }
 
+/// Under `mutex_`, so that what is written off by an old number of copies is in the store before
+/// the walk by a new one.
 void replicator::settle(const settlement& s) {
   {
     std::lock_guard guard{shared_->mutex};
@@ -207,8 +228,24 @@ void replicator::note(std::uint32_t peer, const transferred& r) {
   if (stop_.stop_requested())
     return; // what was cut off is nobody's fault
   ++failed_[static_cast<std::size_t>(r.failure)];
+  note_proof(peer, r);
   note_store(peer);
   log_change(peer, r);
+}
+
+void replicator::note_proof(std::uint32_t peer, const transferred& r) {
+  proofs_ += r.proofs;
+  unproven_ += r.unproven;
+  if (r.unproven == 0)
+    return;
+  {
+    std::lock_guard guard{mutex_};
+    notes_[peer].unproven += r.unproven;
+  }
+  core::log::warn("storage", "a peer said that it keeps an object and could not show it",
+                  {{"peer", options_.peers[peer].address.to_string()},
+                   {"now", r.how == transfer_outcome::done ? "it has got it again"
+                                                           : "it is left alone for a while"}});
 }
 
 /// A peer that comes back with another store has lost what it kept for us.
@@ -257,7 +294,6 @@ void replicator::log_change(std::uint32_t peer, const transferred& r) {
 replication_stats replicator::stats() const {
   replication_stats out;
   const auto s = db_->stats();
-  out.copies = options_.copies;
   out.pending = s.work;
   out.releases = s.releases;
   out.releases_lost = s.releases_lost;
@@ -266,7 +302,9 @@ replication_stats replicator::stats() const {
   out.repaired = repaired_;
   out.released = released_;
   out.bytes = bytes_;
-  out.rate = options_.rate;
+  out.proofs = proofs_;
+  out.unproven = unproven_;
+  out.rate = pacer_.rate();
   for (std::size_t i = 0; i < failed_.size(); ++i)
     out.failed[i] = failed_[i];
   {
@@ -279,11 +317,13 @@ replication_stats replicator::stats() const {
       out.store = shared_->self->to_text();
   }
   std::lock_guard guard{mutex_};
+  out.copies = copies_;
   for (std::uint32_t p = 0; p < notes_.size(); ++p) {
     const auto& n = notes_[p];
     const auto rest = std::chrono::ceil<std::chrono::milliseconds>(machine_.rest_of(p, now()));
     out.peers.push_back({options_.peers[p].address.to_string(), n.up, n.complaint, n.failure,
-                         n.failures, rest, n.store ? n.store->to_text() : std::string{}});
+                         n.failures, n.unproven, rest,
+                         n.store ? n.store->to_text() : std::string{}});
   }
   return out;
 }

@@ -37,6 +37,9 @@ public:
   /// Makes one transfer if there is one to be made now. True if it did, and there may be more.
   /// Blocks: on a helper thread.
   bool step();
+  /// Another number of copies (not more than peers + 1) and another rate. More copies: objects that
+  /// are there get them, too. Fewer: those that lie elsewhere stay until the object is deleted.
+  void set(std::uint32_t copies, std::uint64_t rate);
   /// Ends what is under way; `step` does nothing any more. Does not wait.
   void stop() { stop_.request_stop(); }
 
@@ -52,6 +55,7 @@ private:
     std::optional<store_id> self;
     bool asked = false; ///< for `self`
     std::optional<walk_machine> walk;
+    std::uint64_t walks = 0; ///< machines that there were: a step's outcome is for its own
   };
   struct peer_note {
     bool up = false;
@@ -59,6 +63,7 @@ private:
     std::optional<store_id> store;
     transfer_failure failure = transfer_failure::none;
     std::uint64_t failures = 0;
+    std::uint64_t unproven = 0;
   };
 
   std::optional<store_id> self();
@@ -68,18 +73,21 @@ private:
   void settle(const settlement& s);
   bool probe(const store_id& self);
   void note(std::uint32_t peer, const transferred& r);
+  void note_proof(std::uint32_t peer, const transferred& r);
   void note_store(std::uint32_t peer);
   void log_change(std::uint32_t peer, const transferred& r);
 
   std::shared_ptr<backend> db_;
-  const replicator_options options_;
+  const replicator_options options_; ///< as it began: see `copies_` and `pacer_`
   pacer pacer_;
   std::vector<std::unique_ptr<peer>> peers_; ///< the machine lets one transfer at a time to each
   std::stop_source stop_;
+  std::mutex walk_mutex_; ///< first of all: no step of an old walk behind the begin of a new one
   std::mutex refill_mutex_;
   duty reading_ = duty::copy;           ///< which list `refill` is in
   std::optional<core::cid> place_;      ///< in that list; nothing = its begin
   mutable std::mutex mutex_;
+  std::uint32_t copies_;
   replication_machine machine_;
   std::vector<peer_note> notes_;
   std::shared_ptr<shared> shared_ = std::make_shared<shared>();
@@ -87,6 +95,8 @@ private:
   std::atomic<std::uint64_t> repaired_{0};
   std::atomic<std::uint64_t> released_{0};
   std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> proofs_{0};
+  std::atomic<std::uint64_t> unproven_{0};
   std::array<std::atomic<std::uint64_t>, transfer_failures + 1> failed_{};
 };
 

@@ -14,7 +14,7 @@ struct cache_stats {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t evicted = 0;
-  std::uint64_t passed = 0; ///< read for the first time while it was full, not kept
+  std::uint64_t passed = 0; ///< read for the first time as far as is known, not kept
   std::uint64_t bytes = 0;
   std::uint64_t bytes_max = 0;
   std::uint64_t groups = 0;
@@ -41,6 +41,7 @@ struct storage_stats {
   std::uint64_t releases = 0;       ///< deleted objects that peers have to hear of
   std::uint64_t releases_lost = 0;  ///< that they will not hear of, since start: the list was full
   bool writable = true;             ///< false after a write failed, until one succeeds
+  bool stalled = false;             ///< a call into the store does not come back
   cache_stats cache;
   cache_stats outboards; ///< pages of trees, LMDB only
   std::optional<core::store::environment_usage> map; ///< LMDB only

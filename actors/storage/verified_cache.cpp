@@ -41,7 +41,7 @@ void verified_cache::put(std::uint64_t object, std::uint64_t group, const core::
   std::lock_guard guard{s.mutex};
   if (s.entries.contains(at))
     return;
-  if (s.bytes + cost > share && !seen_before(s, place_hash{}(at))) {
+  if (!seen_before(s, place_hash{}(at))) {
     ++s.passed;
     return;
   }

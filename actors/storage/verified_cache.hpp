@@ -20,9 +20,10 @@ namespace ron::storage {
 /// Bounded in bytes, least recently used out first, in stripes with a lock each. Keyed by the
 /// store's own object numbers, which are not used twice while a process runs. Any thread.
 ///
-/// Once it is full, only a group that is read for the second time comes in, as in the 2Q policy
-/// (Johnson and Shasha 1994): one pass over a large object throws nothing out, and what is read
-/// once stays in memory that the processor's caches hold already.
+/// Only a group that is read for the second time comes in, as in the 2Q policy (Johnson and Shasha
+/// 1994), while there is room as well: one pass over a large object throws nothing out, and what is
+/// read once stays in memory that the processor's caches hold already, where room that was never
+/// used is memory that the kernel has to find and clear first.
 class verified_cache {
 public:
   /// `bytes_max` 0 = off. `piece_bytes`: the usual size of what is put in; it decides how many are
@@ -32,7 +33,7 @@ public:
 
   std::optional<core::bytes> find(std::uint64_t object, std::uint64_t group);
   /// Keeps `data`, which must have been verified, or remembers only that it was read. A group
-  /// larger than the share of a stripe is not kept.
+  /// larger than the share of a stripe is not kept. A cache too small to remember keeps at once.
   void put(std::uint64_t object, std::uint64_t group, const core::bytes& data);
   /// Changes the bound; a smaller one acts at once.
   void set_max(std::uint64_t bytes_max);

@@ -146,8 +146,10 @@ exit_code run_replication(const arguments&, const target& t, format how) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& p : s->at("peers"))
     rows.push_back({p.at("address").get<std::string>(), p.at("up").get<bool>() ? "up" : "down",
-                    core::dump_json(p.at("failures")), p.at("why").get<std::string>()});
-  print_table({"PEER", "STATE", "FAILURES", "WHY"}, rows);
+                    core::dump_json(p.at("failures")),
+                    std::to_string(p.value("unproven", std::uint64_t{0})),
+                    p.at("why").get<std::string>()});
+  print_table({"PEER", "STATE", "FAILURES", "UNPROVEN", "WHY"}, rows);
   return exit_ok;
 }
 

@@ -213,4 +213,42 @@ TEST(HashTree, RefusesAnotherPlaceSizeOrALostNode) {
   EXPECT_FALSE(b3::verify_group(o.root, 4 * group_bytes, 0, o.group(0), reader));
 }
 
+TEST(HashTree, ANodeThatWasVerifiedTakesThePlaceOfTheRoot) {
+  for (std::size_t groups : {2, 3, 7, 8, 33}) {
+    object o{noise(groups * group_bytes - 100)};
+    for (std::uint64_t g = 0; g < groups; ++g) {
+      const auto path = b3::path_of(g, groups);
+      std::vector<std::uint8_t> nodes;
+      auto check = [&](bool top_verified, byte_view data) {
+        return b3::verify_group(o.root, o.data.size(), g, data,
+                                b3::nodes_above{path, nodes, top_verified});
+      };
+      EXPECT_FALSE(check(false, o.group(g))) << "without nodes";
+      EXPECT_FALSE(check(true, o.group(g))) << "without nodes";
+      std::vector<std::uint8_t> other(o.group(g).begin(), o.group(g).end());
+      other[other.size() / 2] ^= 1;
+      for (const auto& step : path.view()) {
+        const auto* node = o.nodes.data() + step.index * b3::node_bytes;
+        nodes.insert(nodes.end(), node, node + b3::node_bytes);
+        const bool all = nodes.size() == path.size * b3::node_bytes;
+        ASSERT_TRUE(check(true, o.group(g)));
+        ASSERT_EQ(check(false, o.group(g)), all);
+        ASSERT_FALSE(check(true, other));
+        ASSERT_FALSE(check(false, other));
+        for (std::size_t at = 0; at < nodes.size(); at += 7) {
+          nodes[at] ^= 4;
+          // Nothing is said of the other child of a node that was verified before.
+          const auto mine = nodes.size() - b3::node_bytes + (step.right ? 32 : 0);
+          ASSERT_EQ(check(true, o.group(g)), at >= nodes.size() - b3::node_bytes
+                                               && (at < mine || at >= mine + 32));
+          ASSERT_FALSE(check(false, o.group(g)));
+          nodes[at] ^= 4;
+        }
+      }
+      nodes.insert(nodes.end(), b3::node_bytes, 0);
+      ASSERT_FALSE(check(true, o.group(g))) << "more nodes than the path has";
+    }
+  }
+}
+
 } // namespace

@@ -58,8 +58,12 @@ TEST(Reload, RefusesAFileThatIsWrong) {
 
 // Every live key is one that the schema calls reloadable, or the reload would refuse it.
 TEST(Reload, LiveKeysAreReloadableKeys) {
-  const auto running = config_of("").config;
-  const auto fresh = config_of("[transport]\nconnections-max = 77777\nper-peer-max = 7\n"
+  const std::string peers = "[caps]\nroot-keys = /r\n"
+                            "[storage]\npeers = [\"127.0.0.1:9\"]\npeer-ca = /p\n";
+  const auto running = config_of(peers).config;
+  ASSERT_TRUE(running);
+  const auto fresh = config_of(peers + "rf = 2\nrepair-rate = 7MiB/s\n"
+                               "[transport]\nconnections-max = 77777\nper-peer-max = 7\n"
                                "transient-max = 7\naccept-permits = 7\ncert = /c\nkey = /k\n"
                                "client-ca = /a\nocsp = /o\n"
                                "ocsp-fetch = true\nticket-rotation = 7s\npq = require\n"
@@ -67,7 +71,10 @@ TEST(Reload, LiveKeysAreReloadableKeys) {
   const auto plan = node::plan_reload(*running, fresh);
   EXPECT_FALSE(plan.refused()) << plan.problems.front();
   EXPECT_TRUE(plan.later.empty()) << plan.later.front().name;
-  EXPECT_EQ(plan.changed.size(), 13u);
+  EXPECT_EQ(plan.changed.size(), 15u);
+  const auto next = node::take_over(*running, *fresh.config);
+  EXPECT_EQ(next->storage.rf, 2u);
+  EXPECT_EQ(next->storage.repair_rate, 7u << 20);
 }
 
 TEST(ReloadRequests, AreBoundedAndAnsweredOnce) {

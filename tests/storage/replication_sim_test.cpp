@@ -15,11 +15,13 @@ const std::vector<std::string> peer_names{"10.0.0.2:9443", "10.0.0.3:9443", "10.
 
 /// A node with a durable work list and three peers that come and go, are full or slow: transfers
 /// are lost, answers are lost after the copy was stored, objects are deleted and put again while
-/// they are copied, the node restarts. In the end every object lies where it should, and nobody has
-/// what he should not have.
+/// they are copied, the node restarts, the number of copies rises. In the end every object lies
+/// where it should, and nobody has what he should not have.
 class world {
 public:
-  world(std::uint64_t seed, std::uint32_t copies) : dice_(seed), seed_(seed), copies_(copies) {
+  /// `later`: the number of copies from some time on.
+  world(std::uint64_t seed, std::uint32_t copies, std::uint32_t later)
+    : dice_(seed), seed_(seed), copies_(copies), later_(later) {
     restart();
   }
 
@@ -92,6 +94,19 @@ private:
       }
     if (roll(400) == 0)
       restart();
+    if (copies_ != later_ && all_.size() > total / 2 && roll(20) == 0)
+      raise();
+  }
+  /// A reload, and then the walk over what is there. As the stores do it: a copy that is on the
+  /// list stays as it is.
+  void raise() {
+    copies_ = later_;
+    m_->set_copies(copies_);
+    for (const auto& c : here_) {
+      damaged_.erase(c);
+      if (auto& r = list_[c]; r.what != duty::copy)
+        r = {};
+    }
   }
   void put(const core::cid& c) {
     here_.insert(c);
@@ -190,6 +205,7 @@ private:
   std::mt19937_64 dice_;
   std::uint64_t seed_;
   std::uint32_t copies_;
+  std::uint32_t later_;
   const replication_limits limits_{.tracked_max = 8};
   core::instant now_{1h};
   std::unique_ptr<replication_machine> m_;
@@ -210,7 +226,8 @@ TEST(ReplicationSimulation, EveryObjectGetsItsCopiesAndNoOther) {
   std::printf("seeds from %u\n", first);
   for (std::uint64_t n = 0; n < (std::getenv("TEST_FULL") != nullptr ? 400u : 20u); ++n) {
     SCOPED_TRACE("seed " + std::to_string(first + n));
-    world w{first + n, static_cast<std::uint32_t>(2 + n % 2)};
+    const auto copies = static_cast<std::uint32_t>(2 + n % 2);
+    world w{first + n, copies, n % 4 == 2 ? 3 : copies};
     ASSERT_TRUE(w.run()) << "it does not come to rest";
     w.check();
   }

@@ -81,6 +81,37 @@ TEST_F(ReplicationWalk, BeginsAnewAfterATimeWithoutCopies) {
   EXPECT_EQ(listed(), std::set{c});
 }
 
+TEST(ReplicationWalkInRam, FindsWhatWasPutBeforeAndNothingTwice) {
+  core::manual_clock clock;
+  auto db = make_ram_backend(1u << 20, clock);
+  auto step = [&](std::uint64_t mark) {
+    return wait_for<walk_state>([&](auto then) { db->walk({.mark = mark}, std::move(then)); });
+  };
+  auto listed = [&] { return db->work({}, 100)->size(); };
+  auto settle_all = [&] {
+    const auto page = db->work({}, 100);
+    for (const auto& w : *page)
+      ASSERT_TRUE(wait_for<void>(
+        [&](auto then) { db->settle({w.cid, w.what, {}}, std::move(then)); }));
+  };
+  db->set_replication({.copies = true, .others = true});
+  ASSERT_TRUE(put(*db, noise(10, 1)));
+  settle_all();
+  ASSERT_TRUE(step(5));
+  EXPECT_EQ(listed(), 0u) << "noted when it was put";
+  ASSERT_TRUE(step(6));
+  EXPECT_EQ(listed(), 1u) << "more copies of it";
+  settle_all();
+  ASSERT_TRUE(step(6));
+  EXPECT_EQ(listed(), 0u);
+  db->set_replication({.copies = false, .others = true});
+  ASSERT_TRUE(put(*db, noise(10, 2)));
+  EXPECT_EQ(listed(), 0u);
+  db->set_replication({.copies = true, .others = true});
+  ASSERT_TRUE(step(6));
+  EXPECT_EQ(listed(), 2u) << "also with the mark of before";
+}
+
 TEST_F(ReplicationWalk, TheIdOfTheStoreOutlivesTheProcess) {
   auto id = [&] {
     return *wait_for<store_id>([&](auto then) { db->identify(std::move(then)); });

@@ -1,10 +1,13 @@
 #include "storage/pacer.hpp"
+#include "storage/proof.hpp"
 #include "storage/replication.hpp"
 #include "storage/replication_walk.hpp"
 #include "storage_fixture.hpp"
 
+#include <future>
 #include <map>
 #include <set>
+#include <thread>
 
 namespace {
 
@@ -64,11 +67,74 @@ TEST(Pace, HoldsTheRateAndSavesNothingUp) {
   EXPECT_EQ(any.admit(1, now), now);
 }
 
+TEST(Pacer, WhoWaitsByAnOldRateGoesByTheNewOne) {
+  pacer p{1};
+  std::stop_source stop;
+  EXPECT_TRUE(p.wait(3'600, stop.get_token())) << "the first bytes go at once";
+  auto next = std::async(std::launch::async, [&] { return p.wait(1, stop.get_token()); });
+  EXPECT_EQ(next.wait_for(50ms), std::future_status::timeout);
+  p.set_rate(1); // no change
+  EXPECT_EQ(next.wait_for(50ms), std::future_status::timeout);
+  p.set_rate(1'000'000);
+  ASSERT_EQ(next.wait_for(30s), std::future_status::ready) << "it would be an hour";
+  EXPECT_TRUE(next.get());
+  EXPECT_EQ(p.rate(), 1'000'000u);
+  p.set_rate(1);
+  EXPECT_TRUE(p.wait(3'600, stop.get_token()));
+  next = std::async(std::launch::async, [&] { return p.wait(1, stop.get_token()); });
+  stop.request_stop();
+  ASSERT_EQ(next.wait_for(30s), std::future_status::ready);
+  EXPECT_FALSE(next.get());
+}
+
+TEST(ProofMachine, AsksForOneOfManyAndForAllAfterALie) {
+  proof_machine m{8, 1};
+  int asked = 0;
+  for (int i = 0; i < 8'000; ++i)
+    asked += m.wanted();
+  EXPECT_GT(asked, 800);
+  EXPECT_LT(asked, 1'200);
+  EXPECT_TRUE(m.trusts());
+  m.wrong();
+  for (std::uint32_t i = 0; i < proof_machine::trust_after; ++i) {
+    EXPECT_FALSE(m.trusts());
+    EXPECT_TRUE(m.wanted());
+    m.shown();
+  }
+  EXPECT_TRUE(m.trusts());
+  m.shown();
+  EXPECT_TRUE(m.trusts());
+  // Who has lost everything gets everything; who lies gets less and less.
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(m.gives());
+    m.given(true);
+  }
+  std::vector<int> refused;
+  for (int gift = 0; gift < 10; ++gift) {
+    int n = 0;
+    while (!m.gives())
+      ++n;
+    refused.push_back(n);
+    m.given(false);
+  }
+  EXPECT_EQ(refused, (std::vector{0, 1, 2, 4, 8, 16, 32, 64, 64, 64}));
+  std::set<std::uint64_t> groups;
+  for (int i = 0; i < 1'000; ++i)
+    groups.insert(m.group(20));
+  EXPECT_EQ(groups.size(), 20u);
+  EXPECT_LT(*groups.rbegin(), 20u);
+  proof_machine all{1, 2};
+  for (int i = 0; i < 100; ++i)
+    EXPECT_TRUE(all.wanted());
+}
+
 TEST(TooSlow, IsMeasuredAgainstWhatHasMoved) {
   EXPECT_FALSE(too_slow(0, 60s));
   EXPECT_TRUE(too_slow(0, 61s));
   EXPECT_FALSE(too_slow(256u << 20, 1'000s));
   EXPECT_TRUE(too_slow(256u << 20, 1'100s));
+  EXPECT_FALSE(too_slow(0, 10s, 10s));
+  EXPECT_TRUE(too_slow(0, 11s, 10s));
 }
 
 TEST(MarkOf, TellsConfigurationsApart) {
@@ -116,6 +182,49 @@ TEST_F(ReplicationMachine, WhatAPeerHasDoneIsNotAskedOfItAgain) {
   w.served.push_back(key_of_peer(peer_names[rank[1]]));
   EXPECT_EQ(m.add(w, now), (settlement{w.cid, w.what})) << "over before it begins";
   EXPECT_EQ(m.tracked(), 0u);
+}
+
+TEST_F(ReplicationMachine, MoreCopiesWhileAnObjectIsUnderWay) {
+  replication_machine two{{}, 2, peer_names, 1};
+  work_item w{object(1), duty::copy};
+  const auto rank = rank_peers(w.cid, peer_names);
+  two.add(w, now);
+  two.add({object(2), duty::copy}, now);
+  auto t = two.next(now);
+  ASSERT_TRUE(t);
+  two.set_copies(3);
+  EXPECT_EQ(two.tracked(), 1u) << "what waits is read again";
+  const auto over = two.done(*t, transfer_outcome::done, now);
+  const auto key = key_of_peer(peer_names[t->peer]);
+  EXPECT_EQ(over, (settlement{t->cid, duty::copy, key})) << "not as a whole";
+  EXPECT_EQ(two.tracked(), 0u);
+  w.cid = t->cid;
+  w.served = {key};
+  two.add(w, now);
+  auto second = two.next(now);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->peer, rank_peers(w.cid, peer_names)[1]);
+  EXPECT_EQ(two.done(*second, transfer_outcome::done, now), (settlement{w.cid, duty::copy}));
+}
+
+TEST_F(ReplicationMachine, FewerCopiesWhileAnObjectIsUnderWay) {
+  const work_item w{object(1), duty::copy};
+  m.add(w, now);
+  const auto first = m.next(now);
+  const auto second = m.next(now);
+  ASSERT_TRUE(first && second);
+  m.set_copies(1);
+  EXPECT_FALSE(m.done(*first, transfer_outcome::unreachable, now)) << "nor again";
+  EXPECT_FALSE(m.next(now + 1h));
+  EXPECT_EQ(m.done(*second, transfer_outcome::pointless, now), (settlement{w.cid, w.what}));
+  EXPECT_EQ(m.tracked(), 0u);
+  EXPECT_EQ(m.add(w, now + 1h), (settlement{w.cid, w.what}));
+  // A release goes on: it is for all peers, whatever the number of copies.
+  m.add({object(2), duty::release}, now + 1h);
+  auto t = m.next(now + 1h);
+  ASSERT_TRUE(t);
+  m.set_copies(3);
+  EXPECT_TRUE(m.next(now + 1h));
 }
 
 TEST_F(ReplicationMachine, ADeleteIsToldToAllPeers) {

@@ -1,5 +1,6 @@
 #include "core/store/environment.hpp"
 
+#include "core/log.hpp"
 #include "core/store/files.hpp"
 #include "core/store/key.hpp"
 #include "core/store/lmdb_error.hpp"
@@ -31,6 +32,16 @@ std::unexpected<open_error> open_fail(open_failure kind, std::string message) {
 
 std::unexpected<open_error> open_fail_errno(const std::string& what, int code) {
   return open_fail(open_failure::failed, what + ": " + ::mdb_strerror(code));
+}
+
+/// LMDB ends the process when it finds that its file contradicts itself. Somebody should know why.
+void say_why(MDB_env* env, const char* what) {
+  const char* path = "";
+  ::mdb_env_get_path(env, &path);
+  log::error("store",
+             "the file of a store is damaged and LMDB ends the process; run: ronctl store verify "
+               + std::filesystem::path{path}.parent_path().string(),
+             {{"store", path}, {"what", what}});
 }
 
 /// A write transaction that is aborted unless it was committed.
@@ -115,6 +126,10 @@ std::expected<void, open_error> environment::open_env() {
   // Reader slots belong to transactions, not to threads: views move with the work.
   if (auto ok = step("open", ::mdb_env_open(env_, path.c_str(), MDB_NOTLS, 0600)); !ok)
     return ok;
+  ::mdb_env_set_assert(env_, say_why);
+  int fd = -1;
+  if (::mdb_env_get_fd(env_, &fd) == 0)
+    file_ = mapped_file::of(fd);
   scoped_txn txn{env_};
   if (auto ok = step("begin", txn.rc()); !ok)
     return ok;
@@ -220,6 +235,7 @@ void environment::close_env() noexcept {
   for (auto* txn : idle_)
     ::mdb_txn_abort(txn);
   idle_.clear();
+  file_ = {};
   if (env_ != nullptr)
     ::mdb_env_close(std::exchange(env_, nullptr));
 }
@@ -318,7 +334,12 @@ std::uint64_t free_pages(MDB_txn* txn) noexcept {
     return 0;
   MDB_val k{};
   MDB_val v{};
+  std::size_t last = 0;
   while (::mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
+    std::size_t id = 0; // of the transaction
+    std::memcpy(&id, k.mv_data, sizeof id);
+    if (id <= std::exchange(last, id))
+      break; // a damaged tree may lead in a circle
     std::size_t n = 0;
     std::memcpy(&n, v.mv_data, sizeof n);
     sum += n;

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/store/files.hpp"
+#include "core/store/residency.hpp"
 #include "core/store/transaction.hpp"
 
 #include <atomic>
@@ -118,6 +119,7 @@ private:
   environment_options options_;
   std::optional<file_lock> lock_; ///< on the folder
   MDB_env* env_ = nullptr;
+  mapped_file file_; ///< the data that `env_` maps
   std::vector<unsigned> dbis_; ///< one per table, `meta` last
   std::atomic<std::uint32_t> active_{0};
   std::atomic<bool> reopening_{false};

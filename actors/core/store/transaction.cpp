@@ -5,6 +5,8 @@
 
 #include <lmdb.h>
 
+#include <algorithm>
+
 namespace ron::core::store {
 
 namespace {
@@ -56,7 +58,26 @@ bool cursor::move(int operation, byte_view k) noexcept {
   }
   key_ = to_view(key);
   value_ = to_view(value);
+  at_size_ = std::min(key_.size(), at_.size());
+  std::copy_n(key_.begin(), at_size_, at_.begin());
   return true;
+}
+
+bool cursor::out_of_order() noexcept {
+  error_ = MDB_CORRUPTED;
+  return false;
+}
+
+bool cursor::step(int operation, bool forward) noexcept {
+  std::array<std::uint8_t, key_bytes_max> before;
+  std::copy_n(at_.begin(), at_size_, before.begin());
+  const byte_view last{before.data(), at_size_};
+  if (!move(operation))
+    return false;
+  const bool in_order = last.empty()
+                        || (forward ? std::ranges::lexicographical_compare(last, key_)
+                                    : std::ranges::lexicographical_compare(key_, last));
+  return in_order || out_of_order();
 }
 
 bool cursor::first() noexcept {
@@ -66,13 +87,15 @@ bool cursor::last() noexcept {
   return move(MDB_LAST);
 }
 bool cursor::seek(byte_view k) noexcept {
-  return move(MDB_SET_RANGE, k);
+  if (!move(MDB_SET_RANGE, k))
+    return false;
+  return !std::ranges::lexicographical_compare(key_, k) || out_of_order();
 }
 bool cursor::next() noexcept {
-  return move(MDB_NEXT);
+  return step(MDB_NEXT, true);
 }
 bool cursor::prev() noexcept {
-  return move(MDB_PREV);
+  return step(MDB_PREV, false);
 }
 
 result<void> cursor::status() const {
@@ -98,6 +121,10 @@ cursor read_view::scan(table t) const noexcept {
 
 std::uint64_t read_view::entries(table t) const noexcept {
   return entries_of(txn_, owner_->dbis()[static_cast<std::size_t>(t)]);
+}
+
+copied read_view::copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) const noexcept {
+  return owner_->file_.copy(v, to, may_wait);
 }
 
 // -- transaction ------------------------------------------------------------------------------

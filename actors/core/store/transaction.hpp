@@ -2,7 +2,10 @@
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "core/store/residency.hpp"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -21,12 +24,14 @@ enum class table : std::uint16_t {};
 result<byte_view> get_from(MDB_txn* txn, unsigned dbi, byte_view k);
 
 /// Walks over the entries of a table in the order of their keys. Keys and values point into the
-/// map: they are valid while the view lives, in a transaction only until its next write.
+/// map: they are valid while the view lives, in a transaction only until its next write. Ends with
+/// an error where the keys are out of order: a damaged tree may lead in circles for ever.
 class cursor {
 public:
   cursor(MDB_txn* txn, unsigned dbi) noexcept;
   cursor(cursor&& o) noexcept
-    : cursor_(std::exchange(o.cursor_, nullptr)), key_(o.key_), value_(o.value_), error_(o.error_) {
+    : cursor_(std::exchange(o.cursor_, nullptr)), key_(o.key_), value_(o.value_), error_(o.error_),
+      at_(o.at_), at_size_(o.at_size_) {
     // nop
   }
   cursor& operator=(cursor&&) = delete;
@@ -46,12 +51,18 @@ public:
   result<void> status() const;
 
 private:
+  static constexpr std::size_t key_bytes_max = 511; ///< LMDB's own
+
   bool move(int operation, byte_view k = {}) noexcept;
+  bool step(int operation, bool forward) noexcept;
+  bool out_of_order() noexcept;
 
   MDB_cursor* cursor_ = nullptr;
   byte_view key_;
   byte_view value_;
   int error_ = 0;
+  std::array<std::uint8_t, key_bytes_max> at_{}; ///< a copy of `key_`, which a write may move
+  std::size_t at_size_ = 0;                    ///< 0 = nowhere yet
 };
 
 /// A consistent state of the environment, to be held for one batch of work and not longer: while
@@ -71,6 +82,8 @@ public:
   cursor scan(table t) const noexcept;
   /// Entries of a table; no walk.
   std::uint64_t entries(table t) const noexcept;
+  /// Copies a value of this view, see `mapped_file::copy`.
+  copied copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) const noexcept;
 
 private:
   friend class environment;

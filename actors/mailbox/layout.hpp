@@ -24,8 +24,8 @@
 /// | counters | "seq", "topics"      | highest sequence number u64; key that spreads topics 16  |
 ///
 /// Each value of the first three ends with eight bytes of a hash of its key and itself. In front of
-/// all of it lies a log (`core/store/log_format.hpp`) with steps for these very tables, whose values
-/// get this end when they leave it; format 1 had none.
+/// all of it lies a log (`core/store/log_format.hpp`) with steps for these very tables, whose
+/// values get this end when they leave it; format 1 had none.
 namespace ron::mailbox::layout {
 
 namespace lmdb = core::store;

@@ -10,8 +10,8 @@ public:
   virtual ~faults() = default;
   /// Once per job, before it is applied: a value other than 0 fails the job.
   virtual int on_write() noexcept { return 0; }
-  /// Once per commit, or write of the log: a value other than 0 fails the batch as a failed fdatasync
-  /// would.
+  /// Once per commit, or write of the log: a value other than 0 fails the batch as a failed
+  /// fdatasync would.
   virtual int on_sync() noexcept { return 0; }
   /// Once per commit or write of the log that has reached the disk, before anybody is told of it.
   virtual void synced() noexcept {}

@@ -11,8 +11,8 @@
 
 namespace ron::core::store {
 
-/// Appends to the value of a step what the environment has behind it and the log does not need, as a
-/// check; nothing for most tables. Any thread.
+/// Appends to the value of a step what the environment has behind it and the log does not need, as
+/// a check; nothing for most tables. Any thread.
 using value_end = std::function<void(const log_step&, std::vector<std::uint8_t>& value)>;
 
 /// Name of the entry in the table `meta` that says which log lies in front of an environment and

@@ -76,6 +76,8 @@ net_changes::net_changes(std::span<const byte_view> payloads, bool trust_fresh) 
   const auto removed = std::ranges::stable_partition(
     steps_, [](const log_step& s) { return s.op != log_op::remove; });
   std::ranges::reverse(removed);
+  std::ranges::stable_partition(steps_,
+                                [](const log_step& s) { return s.op == log_op::raise; });
 }
 
 } // namespace ron::core::store

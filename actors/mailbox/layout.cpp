@@ -26,8 +26,9 @@ constexpr std::size_t key_bytes = 2 + 8;
 constexpr std::size_t slot_key_bytes = 2 + 32;
 
 /// The hash that guards a value against what a disk or a stray write does to it.
-std::uint64_t check_of(byte_view key_and_fields) {
-  return lmdb::load<std::uint64_t>(core::b3::hash(key_and_fields));
+core::b3::digest check_of(byte_view key, byte_view fields) {
+  core::b3::hasher h;
+  return h.update(key).update(fields).finish();
 }
 
 /// The same backwards. What is not there reads as zero; the check says whether all is well.
@@ -60,9 +61,8 @@ private:
 result<unpacker> open(byte_view key, std::size_t key_size, byte_view value) {
   if (key.size() == key_size && value.size() >= check_bytes) {
     const auto fields = value.first(value.size() - check_bytes);
-    core::b3::hasher h;
-    h.update(key).update(fields);
-    if (lmdb::load<std::uint64_t>(h.finish()) == lmdb::load<std::uint64_t>(value, fields.size()))
+    if (lmdb::load<std::uint64_t>(check_of(key, fields))
+        == lmdb::load<std::uint64_t>(value, fields.size()))
       return unpacker{fields};
   }
   return fail(ec::bad_digest, "mailbox: a record is damaged on disk");
@@ -86,7 +86,7 @@ byte_view text(std::string_view s) noexcept {
 }
 
 /// Appends one step: its key, then the fields of its value one after the other, integers
-/// big-endian and texts with their length before them, then the check.
+/// big-endian and texts with their length before them.
 class packer {
 public:
   packer(lmdb::log_steps& to, lmdb::log_op op, lmdb::table in) : to_(to) { to_.begin(op, in); }
@@ -115,12 +115,9 @@ public:
     to_.key_ends();
     return *this;
   }
-  void seal() {
-    add(check_of(to_.current()));
-    to_.end();
-  }
+  void end() { to_.end(); }
   /// There is no value.
-  void remove() {
+  void end_without_value() {
     to_.key_ends();
     to_.end();
   }
@@ -138,33 +135,40 @@ void add_one(lmdb::log_steps& to, const keep_mail& c, const time_frame& at) {
   p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
   for (const auto& [name, value] : c.body.attrs)
     p.add(name).add(value);
-  p.add(c.body.payload.view()).seal();
+  p.add(c.body.payload.view()).end();
 }
 
 void add_one(lmdb::log_steps& to, const keep_state& c, const time_frame& at) {
-  packer{to, put, states}.add(c.in).add(c.seq).key_ends().add(c.state, at).seal();
+  packer{to, put, states}.add(c.in).add(c.seq).key_ends().add(c.state, at).end();
 }
 
 void add_one(lmdb::log_steps& to, const forget_mail& c, const time_frame&) {
-  packer{to, remove, mail}.add(c.in).add(c.seq).remove();
-  packer{to, remove, states}.add(c.in).add(c.seq).remove();
+  packer{to, remove, mail}.add(c.in).add(c.seq).end_without_value();
+  packer{to, remove, states}.add(c.in).add(c.seq).end_without_value();
 }
 
 void add_one(lmdb::log_steps& to, const keep_send& c, const time_frame& at) {
   packer p{to, put, sends};
   p.add(c.in).add(byte_view{c.send.slot}).key_ends();
   p.add(at.to_wall(c.send.what.until)).add(byte_view{c.send.what.body_hash});
-  p.add(c.send.what.message_id).add(c.send.what.caller).seal();
+  p.add(c.send.what.message_id).add(c.send.what.caller).end();
 }
 
 void add_one(lmdb::log_steps& to, const forget_send& c, const time_frame&) {
-  packer{to, remove, sends}.add(c.in).add(byte_view{c.slot}).remove();
+  packer{to, remove, sends}.add(c.in).add(byte_view{c.slot}).end_without_value();
 }
 
 } // namespace
 
 void add_steps(lmdb::log_steps& to, const change& c, const time_frame& at) {
   std::visit([&](const auto& what) { add_one(to, what, at); }, c);
+}
+
+void seal(const lmdb::log_step& step, std::vector<std::uint8_t>& value) {
+  if (step.to != mail && step.to != states && step.to != sends)
+    return;
+  const auto check = check_of(step.key, value);
+  value.insert(value.end(), check.begin(), check.begin() + check_bytes);
 }
 
 void add_seq(lmdb::log_steps& to, std::uint64_t seq) {

@@ -24,8 +24,8 @@
 /// | counters | "seq", "topics"      | highest sequence number u64; key that spreads topics 16  |
 ///
 /// Each value of the first three ends with eight bytes of a hash of its key and itself. In front of
-/// all of it lies a log (`core/store/log_format.hpp`) with steps for these very tables; format 1
-/// had none.
+/// all of it lies a log (`core/store/log_format.hpp`) with steps for these very tables, whose
+/// values get this end when they leave it; format 1 had none.
 namespace ron::mailbox::layout {
 
 namespace lmdb = core::store;
@@ -59,6 +59,8 @@ private:
 
 /// Appends what a store has to do for a change to be kept.
 void add_steps(lmdb::log_steps& to, const change& c, const time_frame& at);
+/// Puts the hash behind a value that leaves the log.
+void seal(const lmdb::log_step& step, std::vector<std::uint8_t>& value);
 /// The highest sequence number is at least this.
 void add_seq(lmdb::log_steps& to, std::uint64_t seq);
 

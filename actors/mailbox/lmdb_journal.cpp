@@ -281,6 +281,7 @@ open_lmdb_journal(const lmdb_journal_options& options, const core::clock& clock,
   o.environment.min_reader = layout::min_reader;
   // Format 1 lies in the same tables; it only had no log.
   o.environment.migrate = [](lmdb::transaction&, std::uint32_t) { return result<void>{}; };
+  o.end_value = layout::seal;
   o.queue_jobs_max = 4 * options.pending_max;
   o.queue_bytes_max = 4 * options.pending_bytes_max;
   o.segment_bytes = options.log_segment_bytes;

@@ -94,7 +94,7 @@ result<accepted> partition::send(outgoing m, instant now, std::int64_t wall_ms) 
   if (m.ttl)
     fresh.expires = now + *m.ttl;
   if (stored()) {
-    changes_.emplace_back(keep_mail{topic.second.in, seq, m.topic, fresh, fresh});
+    changes_.emplace_back(keep_mail{topic.second.in, seq, std::move(m.topic), fresh, fresh});
     fresh.at = place::unconfirmed;
   }
   auto& there = insert(topic, seq, std::move(fresh));

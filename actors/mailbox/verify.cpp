@@ -107,7 +107,9 @@ private:
         continue;
       }
       n += there ? 0 : 1;
-      entry(step.key, step.value);
+      std::vector<std::uint8_t> value(step.value.begin(), step.value.end());
+      layout::seal(step, value); // the record that it lies in has a check of its own
+      entry(step.key, value);
     }
   }
 

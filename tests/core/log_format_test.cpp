@@ -120,9 +120,9 @@ TEST(NetChanges, TheLastOneCountsAndWhatCameAndWentIsLeftOut) {
   const std::array<byte_view, 1> payloads{s.view()};
   const net_changes net{payloads, true};
   ASSERT_EQ(net.all().size(), 4u);
-  EXPECT_EQ(string(net.all()[0].key), "kept");
-  EXPECT_EQ(string(net.all()[1].value), "b");
-  EXPECT_EQ(load<std::uint64_t>(net.all()[2].value), 9u);
+  EXPECT_EQ(load<std::uint64_t>(net.all()[0].value), 9u);
+  EXPECT_EQ(string(net.all()[1].key), "kept");
+  EXPECT_EQ(string(net.all()[2].value), "b");
   EXPECT_EQ(net.all()[3].op, log_op::remove);
   EXPECT_EQ(string(net.all()[3].key), "old") << "it may be in the store";
   EXPECT_EQ((net_changes{payloads, false}.all().size()), 5u)
@@ -135,12 +135,14 @@ TEST(NetChanges, WhatRefersToAnotherTableFindsItAtAnyPoint) {
   s.add(log_op::put, data, text("a"), text("mail"));
   s.add(log_op::remove, data, text("b"));
   s.add(log_op::remove, other, text("b"));
+  s.add(log_op::raise, counters, text("n"), key::of(std::uint64_t{1}));
   const std::array<byte_view, 1> payloads{s.view()};
   const net_changes net{payloads, true};
   std::vector<std::pair<log_op, table>> order;
   for (const auto& one : net.all())
     order.emplace_back(one.op, one.to);
   EXPECT_THAT(order, ::testing::ElementsAre(
+                       std::pair{log_op::raise, counters},
                        std::pair{log_op::put, data}, std::pair{log_op::put, other},
                        std::pair{log_op::remove, other}, std::pair{log_op::remove, data}));
 }

@@ -131,7 +131,9 @@ TEST_F(JournalLog, AStoreOfFormatOneGetsItsLog) {
     job.apply = [&](store::transaction& t) -> result<void> {
       auto rest = steps.view();
       const auto s = store::next_step(rest);
-      if (auto ok = t.put(s->to, s->key, s->value); !ok)
+      std::vector<std::uint8_t> value(s->value.begin(), s->value.end());
+      layout::seal(*s, value);
+      if (auto ok = t.put(s->to, s->key, value); !ok)
         return ok;
       constexpr std::string_view seq = "seq", topics = "topics";
       auto named = [](std::string_view n) {

@@ -7,13 +7,15 @@
 
 namespace ron::core::store {
 
-namespace {
-
-result<void> make(transaction& t, const log_step& s) {
+result<void> log_checkpoint::make(transaction& t, const log_step& s) {
   switch (s.op) {
   case log_op::put:
   case log_op::fresh:
-    return t.put(s.to, s.key, s.value);
+    if (!source_.end_value)
+      return t.put(s.to, s.key, s.value);
+    value_.assign(s.value.begin(), s.value.end());
+    source_.end_value(s, value_);
+    return t.put(s.to, s.key, value_);
   case log_op::remove:
     break;
   case log_op::raise: {
@@ -28,8 +30,6 @@ result<void> make(transaction& t, const log_step& s) {
   auto gone = t.del(s.to, s.key);
   return gone || gone.error().code == ec::not_found ? result<void>{} : gone;
 }
-
-} // namespace
 
 const net_changes& log_checkpoint::changes() {
   if (!changes_) {

@@ -11,6 +11,10 @@
 
 namespace ron::core::store {
 
+/// Appends to the value of a step what the environment has behind it and the log does not need, as
+/// a check; nothing for most tables. Any thread.
+using value_end = std::function<void(const log_step&, std::vector<std::uint8_t>& value)>;
+
 /// Name of the entry in the table `meta` that says which log lies in front of an environment and
 /// how much of it the environment has: id u64, lsn u64.
 inline constexpr std::string_view log_place_key = "log";
@@ -34,6 +38,7 @@ public:
     std::vector<byte_view> replayed; ///< into `images`
     bool trust_fresh = true;         ///< see `net_changes`
     std::size_t claims = 0;          ///< what it may add to the map
+    value_end end_value;             ///< may be null
   };
 
   explicit log_checkpoint(source s) : source_(std::move(s)) {}
@@ -51,10 +56,12 @@ public:
 private:
   void submit(environment& env, writer& to);
   result<void> apply(transaction& t, table meta);
+  result<void> make(transaction& t, const log_step& s);
 
   const source source_;
   std::unique_ptr<net_changes> changes_;
   std::function<void(result<void>)> then_;
+  std::vector<std::uint8_t> value_; ///< kept for its room
   std::size_t from_ = 0; ///< all on the writer's thread, as long as it runs
   std::size_t next_ = 0;
   std::size_t steps_max_ = slice_steps;

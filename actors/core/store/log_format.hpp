@@ -57,8 +57,6 @@ public:
   /// A whole step.
   void add(log_op op, table to, byte_view key, byte_view value = {});
 
-  /// Key and value of the step so far.
-  byte_view current() const noexcept { return byte_view{block_}.subspan(step_ + step_head_bytes); }
   byte_view view() const noexcept { return block_; }
   std::size_t size() const noexcept { return block_.size(); }
   std::size_t count() const noexcept { return count_; }

@@ -129,6 +129,7 @@ std::expected<void, open_error> logged_store::open_log() {
   if (replay->last_lsn == *applied)
     return {};
   s.id = id_;
+  s.end_value = options_.end_value;
   s.last_lsn = replay->last_lsn;
   s.trust_fresh = false;
   for (const auto& r : replay->records) {
@@ -361,6 +362,7 @@ void logged_store::begin_checkpoint(std::unique_lock<std::mutex>& lock) {
   if (!frozen_) {
     log_checkpoint::source s;
     s.id = id_;
+    s.end_value = options_.end_value;
     s.last_lsn = log_->last_lsn();
     s.blocks = std::exchange(blocks_, {});
     s.claims = std::exchange(block_claims_, 0);

@@ -38,6 +38,7 @@ struct log_job {
 
 struct logged_store_options {
   environment_options environment;
+  value_end end_value; ///< may be null
   std::size_t segment_bytes = 8u << 20;
   std::size_t segments_max = 12;
   /// A checkpoint begins when the log holds so much, or when nothing came for a while.

@@ -3,6 +3,7 @@
 #include "core/store/key.hpp"
 
 #include <algorithm>
+#include <array>
 #include <compare>
 #include <cstring>
 
@@ -10,17 +11,21 @@ namespace ron::core::store {
 
 namespace {
 
+/// The start of a key as two numbers: decides nearly all comparisons without a look at the key.
+using key_start = std::array<std::uint64_t, 2>;
+constexpr std::size_t start_bytes = sizeof(key_start);
+
 /// A step and when it came.
 struct dated {
   log_step step;
-  std::uint64_t start = 0; ///< of its key: decides most comparisons without a look at it
+  key_start start{};
   std::uint32_t order = 0;
 };
 
-std::uint64_t start_of(byte_view k) noexcept {
-  std::array<std::uint8_t, 8> first{};
+key_start start_of(byte_view k) noexcept {
+  std::array<std::uint8_t, start_bytes> first{};
   std::memcpy(first.data(), k.data(), std::min(k.size(), first.size()));
-  return load<std::uint64_t>(first);
+  return {load<std::uint64_t>(first), load<std::uint64_t>(first, sizeof(std::uint64_t))};
 }
 
 std::strong_ordering by_key(const dated& a, const dated& b) noexcept {
@@ -28,6 +33,8 @@ std::strong_ordering by_key(const dated& a, const dated& b) noexcept {
     return c;
   if (auto c = a.start <=> b.start; c != 0)
     return c;
+  if (a.step.key.size() <= start_bytes && b.step.key.size() <= start_bytes)
+    return a.step.key.size() <=> b.step.key.size(); // what fills up a start is zeros
   return std::lexicographical_compare_three_way(a.step.key.begin(), a.step.key.end(),
                                                 b.step.key.begin(), b.step.key.end());
 }
@@ -69,6 +76,8 @@ net_changes::net_changes(std::span<const byte_view> payloads, bool trust_fresh) 
   const auto removed = std::ranges::stable_partition(
     steps_, [](const log_step& s) { return s.op != log_op::remove; });
   std::ranges::reverse(removed);
+  std::ranges::stable_partition(steps_,
+                                [](const log_step& s) { return s.op == log_op::raise; });
 }
 
 } // namespace ron::core::store

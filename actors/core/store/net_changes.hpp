@@ -18,9 +18,9 @@ public:
   /// which may have left a part of these very changes there.
   net_changes(std::span<const byte_view> payloads, bool trust_fresh);
 
-  /// In the order in which they are to be made: what is put by table and key, ascending; then what
-  /// is removed, descending. So that at any point between two of them what refers to another table
-  /// with a lower number finds what it refers to.
+  /// In the order in which they are to be made: counters; what is put, by table and key, ascending;
+  /// what is removed, descending. So that at any point between two of them a counter covers what
+  /// was numbered by it, and what refers to a table with a lower number finds what it refers to.
   std::span<const log_step> all() const noexcept { return steps_; }
   std::size_t damaged() const noexcept { return damaged_; }
 

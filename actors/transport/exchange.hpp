@@ -37,8 +37,8 @@ struct call {
   const operation* op = nullptr;   ///< the row of the operation table that matched
   wire via = wire::http;
   std::string peer;                ///< "address:port" of the other end; empty on a UNIX socket
-  core::corr_id corr;              ///< accepted from the caller or minted
-  std::string traceparent;         ///< W3C trace context, always well formed
+  core::corr_id corr;              ///< the caller's, or minted by HTTP; else empty
+  std::string traceparent;         ///< W3C trace context, the same
   core::instant started;           ///< when the head was complete
   core::instant deadline;          ///< absolute, monotonic; min(our cap, what the caller gave)
   core::bytes capability;          ///< binary macaroon; empty = anonymous

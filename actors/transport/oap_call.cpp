@@ -140,10 +140,12 @@ result<call> call_of(const oap::opened& start, const oap_service& service, const
   reserved_args reserved;
   if (auto ok = read_args(start.args, c, reserved); !ok)
     return std::unexpected{ok.error()};
-  auto own = reserved.corr ? core::corr_id::parse(*reserved.corr) : std::nullopt;
-  c.corr = own ? *own : ids.next_corr(service.clock().wall_ms());
-  auto parent = reserved.trace ? core::trace_context::parse(*reserved.trace) : std::nullopt;
-  c.traceparent = (parent ? ids.child_of(*parent) : ids.new_trace()).to_text();
+  // Neither is minted for a caller that gave none: nobody would see it on this wire, where the
+  // stream's number names the request, and making them costs as much as a small request.
+  if (const auto own = reserved.corr ? core::corr_id::parse(*reserved.corr) : std::nullopt)
+    c.corr = *own;
+  if (const auto up = reserved.trace ? core::trace_context::parse(*reserved.trace) : std::nullopt)
+    c.traceparent = ids.child_of(*up).to_text();
   const auto& limits = service.settings();
   const auto cap = c.op->waits ? limits.wait_max : limits.request_timeout;
   c.deadline = core::deadline_after(now, cap);

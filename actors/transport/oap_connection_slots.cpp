@@ -136,7 +136,7 @@ void oap_connection::vacate(slot& s) {
   block(s, std::nullopt);
   open_.erase(std::exchange(s.corr, 0));
   s.waits = false;
-  s.idle_since = now();
+  s.idle_since = self_->home().turn_time();
   idle_.push_back(&s);
   service_->wire().streams.sub();
 }

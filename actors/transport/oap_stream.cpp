@@ -58,7 +58,7 @@ void on(oap_stream_self self, oap::opened& e) {
   st.box->corr = e.corr;
   st.box->announced = false;
   st.answered = false;
-  const auto now = st.service->clock().now();
+  const auto now = self->home().turn_time();
   auto c = call_of(e, *st.service, st.peer, st.ids, now);
   if (!c)
     return refuse(self, std::move(c.error()));

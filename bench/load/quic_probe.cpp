@@ -23,11 +23,12 @@ using core::instant;
 constexpr std::string_view usage =
   "usage: quic_probe --target HOST:PORT --pin SHA256 --operation NAME [--args JSON]\n"
   "         [--payload TEXT] [--cap FILE] [--body 0] [--early 0|1] [--vanish 0|1]\n"
-  "         [--key-bytes 0] [--timeout-ms 10000]\n"
+  "         [--key-bytes 0] [--rate 0] [--timeout-ms 10000]\n"
   "Asks for one operation with --args and --payload, and --body bytes behind it. --early 1: a\n"
   "first connection fetches a ticket, and the request goes in the early data of a second one,\n"
   "whatever it is. --vanish 1: says so much and reads nothing more, as somebody would who has\n"
-  "only recorded it. One JSON line on stdout.\n"
+  "only recorded it. --rate: takes so many bytes of the answer a second. One JSON line on\n"
+  "stdout.\n"
   "  quic_probe --target 127.0.0.1:9443 --pin $PIN --operation ping --early 1\n";
 
 instant now() {
@@ -43,8 +44,8 @@ std::string_view to_string(quic::early_fate f) {
 class probe {
 public:
   explicit probe(const load::flags& f)
-      : flags_(f), end_(now() + std::chrono::milliseconds{f.number("timeout-ms", 1, 600'000)}),
-        tls_(context()) {
+      : flags_(f), end_(began_ + std::chrono::milliseconds{f.number("timeout-ms", 1, 600'000)}),
+        rate_(f.number("rate", 0, 1u << 30)), tls_(context()) {
     // nop
   }
 
@@ -61,7 +62,7 @@ public:
     ask();
     const bool vanish = flags_.number("vanish", 0, 1) == 1;
     while (!vanish && !over_ && client_->is_open()) {
-      if (!client_->turn(end_))
+      if (!client_->turn(rate_ == 0 ? end_ : std::min(end_, now() + patience)) && now() >= end_)
         break;
       take();
     }
@@ -94,6 +95,8 @@ private:
     quic::connection_settings how;
     how.early_data = flags_.number("early", 0, 1) == 1;
     how.key_bytes = flags_.number("key-bytes", 0, 1ull << 40);
+    if (rate_ != 0)
+      how.window = how.window_max = how.stream_window = how.stream_window_max = slow_window;
     auto made = quic::client::dial(how, tls_, host, port, core::limits::oap_frame_bytes_default,
                                    end_, from);
     if (!made) {
@@ -157,8 +160,11 @@ private:
   }
 
   void take() {
-    while (client_->lanes().ready())
-      session_->on_bytes(client_->lanes().take(), now());
+    while (client_->lanes().ready() && may_take()) {
+      auto slice = client_->lanes().take();
+      taken_ += slice.size();
+      session_->on_bytes(std::move(slice), now());
+    }
     oap::events some;
     while (session_->take_events(some))
       for (auto& e : some) {
@@ -175,11 +181,18 @@ private:
     flush();
   }
 
+  bool may_take() const {
+    const std::chrono::duration<double> passed = now() - began_;
+    return rate_ == 0 || static_cast<double>(taken_) <= passed.count() * static_cast<double>(rate_);
+  }
+
   void report(bool offered) const {
     auto& link = client_->link();
     std::puts(core::dump_json({{"ok", ok_},
                                {"reason", reason_},
                                {"bytes", bytes_},
+                               {"open", client_->is_open()},
+                               {"seconds", std::chrono::duration<double>(now() - began_).count()},
                                {"offered", offered},
                                {"resumed", link.tls().resumed},
                                {"early", to_string(link.early_data())},
@@ -189,13 +202,20 @@ private:
     std::fflush(stdout);
   }
 
+  /// Of a slow reader: no more than a few frames wait where it does not look.
+  static constexpr std::size_t slow_window = 256u << 10;
+  static constexpr std::chrono::milliseconds patience{50};
+
   const load::flags& flags_;
+  const instant began_ = now();
   const instant end_;
+  const std::uint64_t rate_;
   core::crypto::tls_context tls_;
   std::unique_ptr<quic::client> client_;
   std::unique_ptr<oap::session> session_;
   oap::corr_t corr_ = 0;
   std::uint64_t bytes_ = 0;
+  std::uint64_t taken_ = 0; ///< bytes of frames
   std::string reason_;
   bool ok_ = false;
   bool over_ = false;
@@ -215,6 +235,7 @@ int main(int argc, char** argv) {
                        {"body", "0"},
                        {"early", "0"},
                        {"vanish", "0"},
+                       {"rate", "0"},
                        {"key-bytes", "0"},
                        {"timeout-ms", "10000"}},
                       usage};

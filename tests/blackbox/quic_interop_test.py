@@ -1,7 +1,8 @@
 """What the interoperability tests of QUIC ask for, on real programs: Retry, amplification, handshakes that never end,
-resumption, black holes, loss, damage, reordering and rebinding. Key updates: tests/transport/quic_connection_test.cpp."""
+resumption, versions, black holes, loss, damage, reordering, rebinding, key updates and segmentation offload."""
 # ctest: TIMEOUT 240 LABELS blackbox
 import contextlib
+import json
 import os
 import random
 import socket
@@ -150,6 +151,27 @@ class Handshakes(InteropCase):
         self.assertIn(b"Reused, TLSv1.3", said)
 
 
+    def test_an_unknown_version_is_told_which_ones_there_are(self):
+        node = self.node(NO_RATES)
+        dcid, scid = bytes(range(8)), bytes(range(100, 112))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.connect(node.address("oap_quic"))
+            s.settimeout(10)
+            first = b"\xc0" + b"\x5a\x6a\x7a\x8a" + bytes((len(dcid),)) + dcid + bytes((len(scid),)) + scid
+            s.send(first.ljust(1199, b"\0"))  # too short to be answered (RFC 9000, 14.1)
+            s.send(first.ljust(1200, b"\0"))
+            said = s.recv(65536)
+        self.assertTrue(said[0] & 0x80)
+        self.assertEqual(said[1:5], bytes(4))
+        at = 6 + len(scid)
+        self.assertEqual((said[5], said[6:at]), (len(scid), scid))
+        self.assertEqual((said[at], said[at + 1:at + 1 + len(dcid)]), (len(dcid), dcid))
+        versions = said[at + 1 + len(dcid):]
+        self.assertIn(b"\0\0\0\1", [versions[i:i + 4] for i in range(0, len(versions), 4)])
+        self.assertEqual(node.metric("quic_stateless_answers_total", {"kind": "version"}), 1)
+        self.ronctl(node, "ping")
+
+
 class BadNetworks(InteropCase):
     @classmethod
     def setUpClass(cls):
@@ -170,6 +192,53 @@ class BadNetworks(InteropCase):
         relay = self.relay(self.ron, delay=0.005, reorder=0.2, duplicate=0.1)
         self.round_trip(self.ron, random.Random(3).randbytes(1_000_000), relay)
         self.assertGreater(relay.tally["reordered"], 0, relay.tally)
+
+    def test_keys_change_in_the_middle_when_the_client_wants_it(self):
+        cid = self.stored(random.Random(5).randbytes(3_000_000))
+        relay = self.relay(self.ron, delay=0.005, loss=0.01, reorder=0.05, throttle=1_500_000)
+        before = self.ron.metric("quic_key_updates_total")
+        done = support.run("quic_probe", "--target=127.0.0.1:%d" % relay.address[1], "--operation=o.get",
+                           "--args=" + json.dumps({"cid": cid}), "--pin=" + self.ron.ready["cert_sha256"],
+                           "--key-bytes=4000", "--timeout-ms=60000", timeout=90)
+        said = json.loads(done.stdout)
+        self.assertTrue(said["ok"], said)
+        self.assertGreater(said["bytes"], 3_000_000)
+        self.assertGreaterEqual(said["key_updates"], 2, said)
+        wait_until(lambda: self.ron.metric("quic_key_updates_total") >= before + 2)
+
+    def test_keys_change_in_the_middle_when_the_server_wants_it(self):
+        server = subprocess.Popen([program("quic_echo_server"), "--key-bytes=200000"], stdout=subprocess.PIPE,
+                                  env=support.clean_environment(), text=True)
+        self.addCleanup(server.communicate)
+        self.addCleanup(server.terminate)
+        ready = json.loads(server.stdout.readline())
+        host, port = ready["listen"].rsplit(":", 1)
+        with Relay((host, int(port)), Impairments(delay=0.005, loss=0.01, reorder=0.05, throttle=1_500_000),
+                   udp=True) as relay:
+            print("seed", relay.seed)
+            done = support.run("quic_probe", "--target=127.0.0.1:%d" % relay.address[1], "--operation=source",
+                               "--args=" + json.dumps({"bytes": 3_000_000}), "--pin=" + ready["cert_sha256"],
+                               "--timeout-ms=60000", timeout=90)
+        said = json.loads(done.stdout)
+        self.assertTrue(said["ok"], said)
+        self.assertEqual(said["bytes"], 3_000_000)
+        self.assertGreaterEqual(said["key_updates"], 2, said)
+
+    def test_datagrams_of_a_bulk_transfer_leave_many_at_a_time(self):
+        """UDP_SEGMENT: what one system call sends is cut by the kernel."""
+        body = random.Random(6).randbytes(20_000_000)
+        cid = self.stored(body)
+
+        def sent():
+            return (self.ron.metric("quic_datagrams_total", {"direction": "out"}), self.ron.metric("quic_sends_total"))
+        datagrams, calls = sent()
+        self.ronctl(self.ron, "get", cid, "-o", "bulk")
+        datagrams, calls = (after - before for after, before in zip(sent(), (datagrams, calls)))
+        self.assertGreater(datagrams, len(body) / 9_000)
+        self.assertGreater(datagrams / calls, 3, (datagrams, calls))
+
+    def stored(self, body):
+        return self.ron.http("PUT", "/v1/o", body, token=self.ron.operator_token()).json()["cid"]
 
     def test_the_port_changes_again_and_again(self):
         relay = self.relay(self.ron, throttle=2_000_000, rebind=0.5)

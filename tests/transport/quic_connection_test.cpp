@@ -198,6 +198,35 @@ TEST_F(QuicSim, LivesThroughBlackHoles) {
   EXPECT_TRUE(echo(s, c, 4, 300'000, 120s));
 }
 
+TEST_F(QuicSim, AcknowledgementsOfAFewPacketsWaitForTheAnswerButNotForLong) {
+  s.echoes = false;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  s.pass(1s); // tickets, ids and probes of the path
+  const auto id = c.connection->open_stream();
+  ASSERT_TRUE(id);
+  s.logs = true;
+  const auto ask = [&] {
+    s.log.clear();
+    const auto before = s.peer_of(0)->got[*id].size();
+    c.connection->send(*id, core::bytes::literal("?"));
+    EXPECT_TRUE(s.run([&] { return s.peer_of(0)->got[*id].size() > before; }));
+    s.pass(0ms);
+  };
+  const auto from_server = [&] {
+    return std::ranges::count_if(s.log, [](const auto& x) { return !x.first; });
+  };
+  ask();
+  EXPECT_EQ(from_server(), 0);
+  s.peer_of(0)->connection->send(*id, core::bytes::literal("!"));
+  s.pass(0ms);
+  EXPECT_EQ(from_server(), 1);
+  s.pass(100ms);
+  ask();
+  s.pass(2ms);
+  EXPECT_EQ(from_server(), 1) << "nobody answers";
+}
+
 TEST_F(QuicSim, KeysAreUpdatedInTheMiddle) {
   auto& c = s.dial();
   ASSERT_TRUE(s.open(c));

@@ -125,12 +125,12 @@ void client::flush() {
 
 bool client::poll() {
   const auto t = now();
-  return socket_.receive(
+  return static_cast<bool>(socket_.receive(
     [this, t](const path& from, core::byte_view datagram) {
       path_.ecn = from.ecn;
       connection_->on_datagram(path_, datagram, t);
     },
-    1); // the peer waits for acknowledgements: its window is small where the way is short
+    1)); // the peer waits for acknowledgements: its window is small where the way is short
 }
 
 bool client::turn(instant until) {

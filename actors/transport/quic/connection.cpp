@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t client_dcid_bytes = 16;
 constexpr std::uint64_t id_limit = 4; ///< of the peer's ids that we keep for migration
+/// How long acknowledgements wait for something to go with (`connection::impl::may_wait`).
+constexpr ngtcp2_duration answer_patience = NGTCP2_MILLISECONDS;
 constexpr std::size_t params_max = 256; ///< bytes of remembered transport parameters
 
 core::instant instant_of(ngtcp2_tstamp t) noexcept {
@@ -100,6 +102,7 @@ result<std::unique_ptr<connection>> connection::connect(const connection_setting
   auto& me = *c->impl_;
   me.who = side::client;
   me.early_allowed = settings.early_data;
+  me.ack_every = settings.ack_every;
   me.key_bytes = settings.key_bytes;
   auto native = me.settings_of(settings, now);
   native.token = from.token.data();
@@ -130,6 +133,7 @@ result<std::unique_ptr<connection>> connection::accept(const connection_settings
   auto& me = *c->impl_;
   me.tokens = std::move(keys);
   me.early_allowed = settings.early_data;
+  me.ack_every = settings.ack_every;
   me.key_bytes = settings.key_bytes;
   auto native = me.settings_of(settings, now);
   native.token = first.token.data();
@@ -183,6 +187,9 @@ void connection::on_datagram(const path& from, core::byte_view datagram, instant
   if (me.state == phase::draining || me.state == phase::over || me.close_due)
     return;
   me.held = true; // what was lost goes again
+  if (me.unanswered++ == 0)
+    me.unanswered_since = me.at(now);
+  me.unanswered_bytes += datagram.size();
   const auto p = to_native(from);
   const ngtcp2_pkt_info info{.ecn = from.ecn};
   const int rc =
@@ -213,6 +220,7 @@ void connection::on_timer(instant now) {
   if (ngtcp2_conn_get_expiry(me.conn.get()) > t)
     return;
   me.held = true; // likewise
+  me.said_all = false;
   const int rc = ngtcp2_conn_handle_expiry(me.conn.get(), t);
   if (rc == NGTCP2_ERR_IDLE_CLOSE)
     me.end_silently("idle for too long");
@@ -230,6 +238,8 @@ std::optional<instant> connection::wake_at() const {
     return instant{};
   if (me.state == phase::closing || me.state == phase::draining)
     return me.over_at;
+  if (me.may_wait())
+    return instant_of(me.unanswered_since + answer_patience);
   auto t = ngtcp2_conn_get_expiry(me.conn.get());
   if (t == UINT64_MAX)
     return std::nullopt;
@@ -349,10 +359,21 @@ void connection::impl::renew_keys(core::instant now) {
     keys_since = bytes_out;
 }
 
+/// There is nothing but acknowledgements to send, and only of a few packets: an answer may follow
+/// at once, and they leave with it. Alone, they would cost a system call here and wake the peer for
+/// nothing; ngtcp2 would have them wait for an eighth of the round trip only.
+bool connection::impl::may_wait() const noexcept {
+  constexpr std::size_t few_bytes = 16u << 10; // more is a transfer, whose sender waits for us
+  return said_all && unanswered != 0 && unanswered < ack_every && unanswered_bytes < few_bytes
+         && line.empty() && !close_due && state == phase::open;
+}
+
 std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, path& to,
                                 std::size_t& segment) {
   auto& me = *impl_;
   if (me.state == phase::over || me.state == phase::draining)
+    return 0;
+  if (me.may_wait() && me.at(now) < me.unanswered_since + answer_patience)
     return 0;
   ngtcp2_ssize n = 0;
   if (!me.close_due && me.state != phase::closing) {
@@ -361,6 +382,9 @@ std::size_t connection::produce(std::span<std::uint8_t> buffer, instant now, pat
     ngtcp2_pkt_info info{};
     n = me.write_burst(buffer.first(std::min(buffer.size(), burst_max)), &ps.path, &info, segment,
                        now);
+    me.said_all = n == 0 && me.state == phase::open;
+    if (n == 0)
+      me.unanswered_bytes = me.unanswered = 0;
     if (n > 0) {
       me.where = {address::of(ps.path.local.addr, ps.path.local.addrlen),
                   address::of(ps.path.remote.addr, ps.path.remote.addrlen)};
@@ -398,6 +422,7 @@ void connection::close(app_code code) {
 
 bool connection::migrate(const path& to, instant now) {
   const auto p = to_native(to);
+  impl_->said_all = false;
   return impl_->state == phase::open
          && ngtcp2_conn_initiate_immediate_migration(impl_->conn.get(), &p, impl_->at(now)) == 0;
 }

@@ -77,6 +77,7 @@ struct connection::impl {
   ngtcp2_ssize write_burst(std::span<std::uint8_t> buffer, ngtcp2_path* to, ngtcp2_pkt_info* info,
                            std::size_t& segment, core::instant now);
   ngtcp2_tstamp within_burst(core::instant now);
+  bool may_wait() const noexcept;
   void end_burst(ngtcp2_tstamp t);
   void renew_keys(core::instant now);
 
@@ -115,6 +116,12 @@ struct connection::impl {
   std::size_t burst = 0;             ///< bytes sent since pacing was told; <= the send quantum
   std::uint64_t paused_until = 0;    ///< by pacing, if nothing else was due sooner
   bool held = false;                 ///< ... and something may wait for that
+  bool said_all = false; ///< open, and nothing but acknowledgements to send since it was written
+  std::size_t credit_owed = 0; ///< bytes given back to the peer that it may not know of
+  std::uint32_t unanswered = 0;      ///< datagrams that came since we had nothing left to send
+  std::size_t unanswered_bytes = 0;  ///< in them
+  std::uint64_t unanswered_since = 0;
+  std::uint32_t ack_every = 0; ///< `connection_settings::ack_every`
   std::unordered_map<stream_id, outgoing> streams; ///< <= streams the two sides allow
   std::deque<outgoing*> line;                      ///< those with something to send, in turn
   std::vector<connection_id> own_ids; ///< given to the peer; retired with the connection

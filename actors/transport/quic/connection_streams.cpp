@@ -88,6 +88,7 @@ void connection::impl::allow_streams() {
   if (streams_owed < (streams_allowed - streams_opened) / 4)
     return;
   streams_allowed += streams_owed;
+  said_all = false;
   ngtcp2_conn_extend_max_streams_bidi(conn.get(), std::exchange(streams_owed, 0));
 }
 
@@ -183,16 +184,24 @@ void connection::reset(stream_id id, app_code code) {
     return;
   auto& s = me.streams.try_emplace(id, impl::outgoing{.id = id}).first->second;
   s.why = code;
+  me.said_all = false;
   me.kill(s);
   ngtcp2_conn_shutdown_stream_write(me.conn.get(), 0, id, code);
 }
 
 void connection::stop(stream_id id, app_code code) {
-  if (impl_->may_talk())
-    ngtcp2_conn_shutdown_stream_read(impl_->conn.get(), 0, id, code);
+  if (!impl_->may_talk())
+    return;
+  impl_->said_all = false;
+  ngtcp2_conn_shutdown_stream_read(impl_->conn.get(), 0, id, code);
 }
 
 void connection::credit(std::size_t n) {
+  constexpr std::size_t worth_telling = 128u << 10; // less than what ngtcp2 waits for
+  if (impl_->credit_owed += n; impl_->credit_owed >= worth_telling) {
+    impl_->credit_owed = 0;
+    impl_->said_all = false;
+  }
   ngtcp2_conn_extend_max_offset(impl_->conn.get(), n);
 }
 

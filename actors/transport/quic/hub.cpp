@@ -80,11 +80,16 @@ void hub::read_some() {
       other->forward(from, datagram);
     }
   };
-  for (int i = 0; i < receives_per_turn && socket_.receive(take, 1); ++i)
+  for (int i = 0; i < receives_per_turn; ++i) {
+    const auto got = socket_.receive(take, bulk_ ? 1 : udp_socket::reads_max);
+    bulk_ = got.datagrams >= bulk_datagrams;
     // Acknowledgements that are due leave at once. Where the way is short, the window of a sender
     // is no larger than what one read brings, and it would be idle until all of it is dealt with.
     for (auto* c : touched_)
       produce(*c);
+    if (got.all)
+      break;
+  }
   for (std::size_t i = 0; i < touched_.size(); ++i)
     if (auto e = entries_.find(touched_[i]); e != entries_.end())
       look_at(*touched_[i], e->second);
@@ -268,6 +273,7 @@ void hub::produce(connection& c) {
       return;
     const core::byte_view out{buffer_.data(), n};
     parts_->metrics->datagrams.add_n((n + segment - 1) / segment, direction::out);
+    parts_->metrics->sends.add();
     switch (socket_.send(to, out, segment)) {
     case udp_socket::outcome::done:
       break;
@@ -300,6 +306,7 @@ void hub::await_room() {
 
 void hub::send(const path& to, core::byte_view datagram) {
   parts_->metrics->datagrams.add(direction::out);
+  parts_->metrics->sends.add();
   auto unmarked = to; // it was how the peer's datagram is marked
   unmarked.ecn = 0;
   if (socket_.send(unmarked, datagram, datagram.size()) != udp_socket::outcome::done)

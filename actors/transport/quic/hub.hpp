@@ -56,6 +56,9 @@ public:
   /// What one turn reads before others have theirs.
   static constexpr int receives_per_turn = 16;
 
+  /// Datagrams of one read from which on somebody sends in bulk.
+  static constexpr std::size_t bulk_datagrams = 8;
+
   /// All hubs of a listener, by shard.
   using family = std::vector<std::weak_ptr<hub>>;
 
@@ -135,6 +138,7 @@ private:
   endpoint_counters counted_;
   std::optional<core::instant> armed_;
   std::atomic<std::uint32_t> forwards_{0};
+  bool bulk_ = false; ///< the last read brought many datagrams
   bool settling_ = false;
   bool stopping_ = false;
   bool closed_ = false;

@@ -44,6 +44,8 @@ std::string_view to_string(early_outcome e) noexcept {
 
 quic_metrics::quic_metrics(core::metrics::registry& r)
     : datagrams(r, "quic_datagrams_total", "UDP datagrams of the QUIC listener", {"direction"}),
+      sends(r, "quic_sends_total",
+            "System calls that sent datagrams; one sends many where the kernel cuts them (GSO)"),
       answers(r, "quic_stateless_answers_total",
               "Answers to datagrams that belong to no connection", {"kind"}),
       drops(r, "quic_dropped_total", "Datagrams that were dropped", {"reason"}),

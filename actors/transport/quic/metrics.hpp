@@ -50,6 +50,7 @@ struct quic_metrics {
   explicit quic_metrics(core::metrics::registry& r);
 
   core::metrics::counter<direction> datagrams;
+  core::metrics::counter<> sends; ///< system calls that sent them
   core::metrics::counter<answer> answers;
   core::metrics::counter<drop> drops;
   core::metrics::counter<> forwarded;    ///< to the shard that has the connection

@@ -202,8 +202,9 @@ udp_socket::udp_socket(unique_fd fd)
   // nop
 }
 
-bool udp_socket::receive(const std::function<void(const path& from, core::byte_view datagram)>& f,
-                         std::size_t reads) {
+udp_socket::taken
+udp_socket::receive(const std::function<void(const path& from, core::byte_view datagram)>& f,
+                    std::size_t reads) {
   auto& room = scratch();
   std::array<mmsghdr, reads_max> messages{};
   std::array<iovec, reads_max> slices{};
@@ -222,6 +223,7 @@ bool udp_socket::receive(const std::function<void(const path& from, core::byte_v
   }
   const int n =
     ::recvmmsg(fd_.get(), messages.data(), static_cast<unsigned>(reads), MSG_DONTWAIT, nullptr);
+  taken out{.all = n < static_cast<int>(reads)};
   for (int i = 0; i < n; ++i) {
     const auto k = static_cast<std::size_t>(i);
     auto& m = messages[k].msg_hdr;
@@ -230,10 +232,12 @@ bool udp_socket::receive(const std::function<void(const path& from, core::byte_v
     path from{local_, address::of(reinterpret_cast<sockaddr*>(&senders[k]), m.msg_namelen), 0};
     read_control(m, from, segment);
     const core::byte_view all{room.bytes[k].data(), size};
-    for (std::size_t at = 0; at < size; at += segment)
+    for (std::size_t at = 0; at < size; at += segment) {
+      ++out.datagrams;
       f(from, all.subspan(at, std::min(segment, size - at)));
+    }
   }
-  return n > 0;
+  return out;
 }
 
 udp_socket::outcome udp_socket::send(const path& to, core::byte_view datagrams,

@@ -30,9 +30,16 @@ public:
   /// `fd` is bound.
   explicit udp_socket(unique_fd fd);
 
+  /// What a `receive` brought.
+  struct taken {
+    std::size_t datagrams = 0;
+    bool all = true; ///< there was nothing left
+    explicit operator bool() const noexcept { return datagrams != 0; }
+  };
+
   /// Calls `f` with every datagram that is there and its path, ECN codepoint included, up to what
-  /// `reads` reads bring (1 .. `reads_max`). False if there was none.
-  bool receive(const std::function<void(const path& from, core::byte_view datagram)>& f,
+  /// `reads` reads bring (1 .. `reads_max`).
+  taken receive(const std::function<void(const path& from, core::byte_view datagram)>& f,
                std::size_t reads = reads_max);
 
   /// Sends datagrams of `segment` bytes each (the last may be shorter) that lie behind each other,

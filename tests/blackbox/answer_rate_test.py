@@ -1,0 +1,65 @@
+"""`oap.answer-rate-min`: who takes a byte now and then is ended, over TLS and over QUIC; who reads slowly, but fast
+enough, is not, and nobody is where it is off."""
+# ctest: TIMEOUT 120 LABELS blackbox
+import concurrent.futures
+import json
+import socket
+import time
+
+import oap
+import support
+from support import NO_RATES, NodeTest, wait_until
+
+WINDOW = 10          # seconds over which the rate is looked at
+SLOW, FAST = 6 << 10, 40 << 10
+LONG = 2 * WINDOW + 8  # seconds in which a slow reader is found out, whatever the buffers took at first
+BYTES = 8_000_000    # of the answer: no buffer takes them all
+CONFIG = NO_RATES + "[transport]\nwrite-timeout = 2min\n"  # only the rate is to blame
+
+
+def read_tls(node, cid, rate):
+    """Takes `rate` bytes a second of an object. What is in buffers comes even when the node has ended it."""
+    plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    plain.settimeout(5)
+    plain.connect(node.address("oap_tls"))
+    with oap.tls_context().wrap_socket(plain) as sock:
+        sock.sendall(oap.hello(ack_window=1024) + oap.start(1, "o.get", {"cid": cid}, window=1024))
+        began, taken = time.monotonic(), 0
+        while (passed := time.monotonic() - began) < LONG and ended(node) == 0:
+            if taken > passed * rate:  # this reader is slow
+                wait_until(lambda: taken <= (time.monotonic() - began) * rate, LONG)  # pylint: disable=cell-var-from-loop
+            taken += len(sock.recv(1024))
+    return taken
+
+
+def read_quic(node, cid, rate):
+    done = support.run("quic_probe", "--target=" + node.ready["endpoints"]["oap_quic"],
+                       "--pin=" + node.ready["cert_sha256"], "--operation=o.get", "--args=" + json.dumps({"cid": cid}),
+                       f"--rate={rate}", f"--timeout-ms={LONG * 1000}", timeout=LONG + 20)
+    said = json.loads(done.stdout)
+    assert not said["ok"], said  # it cannot have got all of it
+    return said["bytes"]
+
+
+def ended(node):
+    return node.metric("oap_connections_ended_total", {"ending": "timeout"})
+
+
+class Readers(NodeTest):
+    def test_only_the_slow_ones_are_ended(self):
+        readers = []
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            for read in (read_tls, read_quic):
+                for rate, words, expected in ((SLOW, (), 1), (FAST, (), 0), (SLOW, ("--oap.answer-rate-min=0",), 0)):
+                    node = self.node(CONFIG, *words)
+                    cid = node.http("PUT", "/v1/o", bytes(BYTES), token=node.operator_token()).json()["cid"]
+                    readers.append((read.__name__, rate, words, expected, node, pool.submit(read, node, cid, rate)))
+            for wire, rate, words, expected, node, job in readers:
+                with self.subTest(wire=wire, rate=rate, words=words):
+                    self.assertGreater(job.result(), rate * WINDOW / 2)
+                    self.assertEqual(ended(node), expected)
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,11 +1,11 @@
 #include "storage/peer.hpp"
 
 #include "core/hash.hpp"
-#include "core/ids.hpp"
 #include "core/json.hpp"
 #include "core/limits.hpp"
 #include "ron/client.hpp"
 #include "storage/put_assembler.hpp"
+#include "storage/random_seed.hpp"
 
 #include <algorithm>
 #include <array>
@@ -34,15 +34,6 @@ constexpr std::uint64_t asked_first = 16u << 10;
 
 /// What a peer may take to begin with a group, before the least rate counts.
 constexpr std::chrono::seconds proof_grace{10};
-
-std::uint64_t seed() {
-  std::array<std::uint8_t, 8> raw;
-  core::random_bytes(raw);
-  std::uint64_t x = 0;
-  for (auto b : raw)
-    x = x << 8 | b;
-  return x;
-}
 
 std::chrono::steady_clock::time_point now() {
   return std::chrono::steady_clock::now();
@@ -186,7 +177,7 @@ struct peer::connection {
 };
 
 peer::peer(peer_options options, pacer& p)
-  : options_(std::move(options)), pace_(p), proofs_(options_.prove_every, seed()) {
+  : options_(std::move(options)), pace_(p), proofs_(options_.prove_every, random_seed()) {
   // nop
 }
 

@@ -1,7 +1,7 @@
 #include "storage/replicator.hpp"
 
-#include "core/ids.hpp"
 #include "core/log.hpp"
+#include "storage/random_seed.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -22,15 +22,6 @@ std::vector<std::string> names_of(const std::vector<peer_options>& peers) {
   return out;
 }
 
-std::uint64_t seed() {
-  std::array<std::uint8_t, 8> raw;
-  core::random_bytes(raw);
-  std::uint64_t x = 0;
-  for (auto b : raw)
-    x = x << 8 | b;
-  return x;
-}
-
 core::instant now() {
   return std::chrono::steady_clock::now();
 }
@@ -45,7 +36,7 @@ bool answers(const transferred& r) noexcept {
 replicator::replicator(std::shared_ptr<backend> db, replicator_options options)
   : db_(std::move(db)), options_(std::move(options)), pacer_(options_.rate),
     copies_(options_.copies),
-    machine_(options_.limits, options_.copies, names_of(options_.peers), seed()),
+    machine_(options_.limits, options_.copies, names_of(options_.peers), random_seed()),
     notes_(options_.peers.size()) {
   for (const auto& p : options_.peers)
     peers_.push_back(std::make_unique<peer>(p, pacer_));

@@ -2,8 +2,10 @@
 
 #include "core/store/logged_store.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -310,13 +312,14 @@ TEST_F(LoggedStore, ALogWithoutItsDataIsRefused) {
 }
 
 // Any history of writes, faults, checkpoints and crashes: what was told of is there, and nothing
-// that was not asked for. What failed may have happened if nothing was kept after it.
+// that was not asked for. What failed may have happened if nothing was kept after it: of several in
+// a row one at most, because they have the same number.
 TEST_F(LoggedStore, RandomHistoriesWithFaultsAndCrashesLoseNothing) {
   random_steps steps{seed_of_this_run()};
   auto& dice = steps.dice();
   open_db();
   model wanted;
-  std::optional<log_steps> doubt;
+  std::vector<log_steps> doubts;
   int failed = 0;
   int crashes = 0;
   for (int i = 0; i < 700; ++i) {
@@ -330,22 +333,24 @@ TEST_F(LoggedStore, RandomHistoriesWithFaultsAndCrashesLoseNothing) {
       ++crashes;
       crash();
       ASSERT_TRUE(db->settle());
-      auto other_world = wanted;
-      if (doubt)
-        apply_to(other_world, doubt->view());
       const auto now = all();
-      ASSERT_TRUE(now == wanted || now == other_world) << "step " << i;
+      const auto happened = [&](const log_steps& doubt) {
+        auto other_world = wanted;
+        apply_to(other_world, doubt.view());
+        return now == other_world;
+      };
+      ASSERT_TRUE(now == wanted || std::ranges::any_of(doubts, happened)) << "step " << i;
       wanted = now;
-      doubt.reset();
+      doubts.clear();
     }
     auto s = steps.next(dice() % 20 == 0 ? 9'000 : 60);
     auto copy = s;
     if (keep(std::move(s)).all) {
       apply_to(wanted, copy.view());
-      doubt.reset();
+      doubts.clear();
     } else {
       ++failed;
-      doubt = std::move(copy);
+      doubts.push_back(std::move(copy));
     }
   }
   injected.write_every = injected.sync_every = 0;

@@ -175,6 +175,9 @@ std::optional<settlement> replication_machine::done(const transfer& t, transfer_
       break;
     case transfer_outcome::pointless:
       it.peers.clear();
+      // The object was gone. If it is put again before the others are through, the work list has a
+      // copy to make for which this one does not count.
+      it.outdated = it.what == duty::copy && it.running > 0;
       break;
     case transfer_outcome::missing:
       if (repairing) {

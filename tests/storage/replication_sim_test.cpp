@@ -222,8 +222,10 @@ private:
 };
 
 TEST(ReplicationSimulation, EveryObjectGetsItsCopiesAndNoOther) {
-  const auto first = std::random_device{}();
-  std::printf("seeds from %u\n", first);
+  const char* given = std::getenv("SEED"); // to replay
+  const std::uint64_t first
+    = given ? std::strtoull(given, nullptr, 10) : std::uint64_t{std::random_device{}()};
+  std::printf("seeds from %llu\n", static_cast<unsigned long long>(first));
   for (std::uint64_t n = 0; n < (std::getenv("TEST_FULL") != nullptr ? 400u : 20u); ++n) {
     SCOPED_TRACE("seed " + std::to_string(first + n));
     const auto copies = static_cast<std::uint32_t>(2 + n % 2);

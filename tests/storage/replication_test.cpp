@@ -373,6 +373,25 @@ TEST_F(ReplicationMachine, WhatIsPointlessIsOver) {
   EXPECT_EQ(m.tracked(), 0u);
 }
 
+// Deleted while it was copied, and put again: the work list has it once more, as it had it before.
+TEST_F(ReplicationMachine, WhatIsPutAgainWhileItIsUnderWayGetsAllItsCopies) {
+  const work_item w{object(3), duty::copy};
+  m.add(w, now);
+  const auto first = m.next(now);
+  const auto second = m.next(now);
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(m.done(*first, transfer_outcome::pointless, now));
+  EXPECT_FALSE(m.add(w, now));
+  EXPECT_EQ(m.done(*second, transfer_outcome::done, now),
+            (settlement{w.cid, w.what, key_of_peer(peer_names[second->peer])}))
+    << "only this one";
+  m.add({w.cid, w.what, {key_of_peer(peer_names[second->peer])}}, now);
+  const auto again = m.next(now);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->peer, first->peer);
+  EXPECT_EQ(m.done(*again, transfer_outcome::done, now), (settlement{w.cid, w.what}));
+}
+
 // -- the walk ------------------------------------------------------------------------------------
 
 struct WalkMachine : ::testing::Test {

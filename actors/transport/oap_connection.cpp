@@ -58,7 +58,7 @@ void oap_connection::link_opened(const link_info& info) {
   settings.alpn = info.alpn == "oap/1";
   settings.independent_streams = info.independent_streams;
   session_.emplace(oap::role::acceptor, std::move(settings));
-  line_.opened();
+  line_.opened(info.independent_streams);
   pump();
 }
 

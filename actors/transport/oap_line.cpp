@@ -25,7 +25,8 @@ oap_line::oap_line(const oap_line_limits& limits, core::instant now) noexcept
 
 // -- what happens --------------------------------------------------------------------
 
-void oap_line::opened() noexcept {
+void oap_line::opened(bool in_steps) noexcept {
+  in_steps_ = in_steps;
   if (phase_ == phase::opening)
     phase_ = phase::greeting;
 }
@@ -56,6 +57,8 @@ void oap_line::look(const view& v, core::instant now) noexcept {
 void oap_line::written(std::size_t backlog, std::uint64_t sent, core::instant now) noexcept {
   if (sent != sent_ || backlog_ == 0)
     moved_at_ = now;
+  if (in_steps_)
+    pay(sent - sent_, now);
   if (phase_ == phase::lingering && backlog_ != 0 && backlog == 0)
     linger_since_ = now;
   if (backlog == 0 || backlog_ == 0) {
@@ -65,6 +68,14 @@ void oap_line::written(std::size_t backlog, std::uint64_t sent, core::instant no
   sent_ = sent;
   backlog_ = backlog;
   look_at_rate(now);
+}
+
+void oap_line::pay(std::uint64_t bytes, core::instant now) noexcept {
+  const auto rate =
+    limits_.answer_rate_min != 0 ? limits_.answer_rate_min : oap_line_limits{}.answer_rate_min;
+  const auto worth = [&](std::uint64_t n) { return std::chrono::milliseconds{n * 1'000 / rate}; };
+  paid_until_ = std::min(std::max(paid_until_, now) + worth(std::min(bytes, limits_.step_max)),
+                         now + worth(limits_.step_max));
 }
 
 /// A peer that takes a byte now and then moves the clock of `write_timeout` for ever; what it makes
@@ -161,13 +172,13 @@ std::optional<core::instant> oap_line::frame_due() const noexcept {
 std::optional<core::instant> oap_line::write_due() const noexcept {
   if (backlog_ == 0)
     return std::nullopt;
-  return moved_at_ + limits_.write_timeout;
+  return std::max(moved_at_ + limits_.write_timeout, paid_until_);
 }
 
 std::optional<core::instant> oap_line::rate_due() const noexcept {
   if (backlog_ == 0 || limits_.answer_rate_min == 0)
     return std::nullopt;
-  return rate_since_ + limits_.rate_window;
+  return std::max(rate_since_ + limits_.rate_window, paid_until_);
 }
 
 std::optional<core::instant> oap_line::idle_due() const noexcept {

@@ -19,6 +19,9 @@ struct oap_line_limits {
   /// Bytes a second that a peer takes while we have some for it, over `rate_window`; 0 = off.
   std::uint64_t answer_rate_min = 16'384;
   std::chrono::milliseconds rate_window{10'000};
+  /// Where the peer's window opens in steps (QUIC): bytes of a step that are taken into account,
+  /// at most. Our clients' steps are a quarter of a window of 1 MiB.
+  std::uint64_t step_max = 320u << 10;
   std::chrono::milliseconds idle_timeout = core::limits::idle_timeout; ///< without open streams
   std::chrono::milliseconds discard_timeout{1'000}; ///< of reading on after our last byte
   std::size_t discard_max = 1u << 20;               ///< bytes read and dropped meanwhile
@@ -56,8 +59,10 @@ public:
   oap_line(const oap_line_limits& limits, core::instant now) noexcept;
 
   // -- what happens --------------------------------------------------------------------
-  /// The handshake is done; HELLO is due by the same deadline.
-  void opened() noexcept;
+  /// The handshake is done; HELLO is due by the same deadline. `in_steps`: the peer lets us send
+  /// in steps, larger ones than it takes; what it took pays, at the least rate, for the time until
+  /// the next one.
+  void opened(bool in_steps = false) noexcept;
   /// `n` bytes came. While lingering they are to be dropped.
   void received(std::size_t n, core::instant now) noexcept;
   /// The peer will send no more.
@@ -94,6 +99,7 @@ private:
   std::optional<core::instant> write_due() const noexcept;
   std::optional<core::instant> rate_due() const noexcept;
   void look_at_rate(core::instant now) noexcept;
+  void pay(std::uint64_t bytes, core::instant now) noexcept;
   std::optional<core::instant> idle_due() const noexcept;
   std::optional<core::instant> linger_due() const noexcept;
 
@@ -107,12 +113,14 @@ private:
   core::instant linger_since_{}; ///< since when all is said and gone out
   core::instant rate_since_{};   ///< since when `rate_sent_`; there was a backlog all the time
   std::uint64_t rate_sent_ = 0;
+  core::instant paid_until_{}; ///< what a peer with steps took is worth as much
   view view_;
   std::size_t backlog_ = 0;
   std::uint64_t sent_ = 0;
   std::size_t discarded_ = 0;
   bool read_ended_ = false;
   bool retiring_ = false;
+  bool in_steps_ = false;
   bool slow_ = false; ///< the peer took less than it must
 };
 

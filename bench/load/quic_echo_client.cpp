@@ -6,10 +6,12 @@
 #include "load/latency.hpp"
 #include "oap/session.hpp"
 #include "transport/quic/client.hpp"
+#include "transport/unique_fd.hpp"
 
-#include <poll.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -280,6 +282,9 @@ private:
       for (one.go(); !one.is_up(); one.go())
         if (!one.wire().turn(patience))
           return false;
+      if (!watch(i))
+        return false;
+      attend(now()); // a peer that nobody answers repeats itself
     }
     return true;
   }
@@ -312,29 +317,51 @@ private:
     return 0;
   }
 
-  void turn_until(instant end) {
-    std::vector<pollfd> fds;
-    for (auto& c : all_)
-      fds.push_back({c->wire().fd(), POLLIN, 0});
-    while (now() < end) {
-      auto wake = end;
-      for (auto& c : all_)
-        wake = std::min(wake, c->wire().link().wake_at().value_or(end));
-      const auto left = std::max<std::int64_t>(0, (wake - now()).count());
-      const timespec wait{left / 1'000'000'000, left % 1'000'000'000};
-      ::ppoll(fds.data(), fds.size(), &wait, nullptr);
-      for (std::size_t i = 0; i < all_.size(); ++i) {
-        auto& link = all_[i]->wire().link();
-        const bool due = link.wake_at() && *link.wake_at() <= now();
-        if (!due && fds[i].revents == 0)
-          continue;
-        if (fds[i].revents != 0)
-          all_[i]->wire().poll();
-        if (due)
-          link.on_timer(now());
-        all_[i]->go();
-      }
+  bool watch(std::size_t index) {
+    epoll_event e{.events = EPOLLIN, .data = {.u64 = index}};
+    place_of_.push_back(due_.end());
+    place(index);
+    return ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, all_[index]->wire().fd(), &e) == 0;
+  }
+
+  /// Remembers when the connection wants to hear of the time.
+  void place(std::size_t index) {
+    auto& place = place_of_[index];
+    const auto wake = all_[index]->wire().link().wake_at();
+    if (place != due_.end() && wake && place->first == *wake)
+      return;
+    if (place != due_.end())
+      due_.erase(place);
+    place = wake ? due_.emplace(*wake, index) : due_.end();
+  }
+
+  /// Waits, at most until `end`, for something to happen to the connections, and deals with it.
+  void attend(instant end) {
+    constexpr int events_max = 64;
+    std::array<epoll_event, events_max> events;
+    const auto wake = due_.empty() ? end : std::min(end, due_.begin()->first);
+    const auto left = std::max<std::int64_t>(0, (wake - now()).count());
+    const timespec wait{left / 1'000'000'000, left % 1'000'000'000};
+    const int n = ::epoll_pwait2(poller_.get(), events.data(), events_max, &wait, nullptr);
+    for (int i = 0; i < n; ++i) {
+      const auto index = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
+      all_[index]->wire().poll();
+      all_[index]->go();
+      place(index);
     }
+    for (const auto t = now(); !due_.empty() && due_.begin()->first <= t;) {
+      const auto index = due_.begin()->second;
+      all_[index]->wire().link().on_timer(t);
+      all_[index]->go();
+      place(index);
+      if (place_of_[index] == due_.begin() && due_.begin()->first <= t)
+        break; // it wants to go on at once; others come first
+    }
+  }
+
+  void turn_until(instant end) {
+    while (now() < end)
+      attend(end);
   }
 
   /// Jain's index of the operations of the streams of the first connection.
@@ -380,6 +407,9 @@ private:
   const load::flags& flags_;
   workload work_;
   std::vector<std::unique_ptr<echo_connection>> all_;
+  transport::unique_fd poller_{::epoll_create1(EPOLL_CLOEXEC)};
+  std::multimap<instant, std::size_t> due_; ///< when connections want to hear of the time
+  std::vector<std::multimap<instant, std::size_t>::iterator> place_of_;
   instant began_{};
   double cpu_ = 0;
   std::uint64_t resumed_ = 0;

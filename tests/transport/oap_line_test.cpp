@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -303,6 +305,52 @@ TEST_F(OapLineRate, CountsOnlyWhileThereIsABacklog) {
     line.written(0, static_cast<std::uint64_t>(second) + 1, now);
     ASSERT_EQ(line.tick(now), order::none) << second;
   }
+}
+
+/// The same, and the peer's window opens in steps.
+class OapLineSteps : public OapLineRate {
+protected:
+  static constexpr std::uint64_t step = 256u << 10; // worth 16 s
+  OapLineSteps() {
+    line.opened(true);
+    v.streams = 1;
+    look();
+  }
+};
+
+TEST_F(OapLineSteps, AReaderThatIsJustFastEnoughStays) {
+  std::uint64_t sent = step;
+  line.written(1'000'000, sent, now);
+  for (const auto end = start + 10min; now < end; sent += step, line.written(1'000'000, sent, now))
+    for (const auto next = now + 15'999ms; now < next;) {
+      now = std::min(next, std::max(now + 1ms, line.wake_at().value_or(next)));
+      ASSERT_EQ(line.tick(now), order::none) << wake();
+    }
+}
+
+TEST_F(OapLineSteps, AStepPaysForItsTimeAndNoLonger) {
+  line.written(1'000'000, step, now);
+  EXPECT_EQ(wake(), 16'000);
+  EXPECT_EQ(at(15'999ms), order::none);
+  EXPECT_EQ(at(16s), order::end);
+  EXPECT_EQ(line.how(), ending::timeout);
+}
+
+TEST_F(OapLineSteps, WhatAStepPaysForIsBounded) {
+  line.written(1'000'000, 1u << 30, now);
+  line.written(1'000'000, 2u << 30, now);
+  EXPECT_EQ(wake(), 20'000) << "320 KiB at 16 KiB a second";
+  EXPECT_EQ(at(20s), order::end);
+}
+
+TEST_F(OapLineSteps, AByteNowAndThenPaysForNothing) {
+  std::uint64_t sent = 0;
+  for (int second = 0; second < 10; ++second) {
+    now = start + std::chrono::seconds{second};
+    line.written(100'000, ++sent, now);
+    ASSERT_EQ(line.tick(now), order::none) << second;
+  }
+  EXPECT_EQ(at(10s), order::end);
 }
 
 } // namespace

@@ -37,10 +37,8 @@ connection::impl::impl(connection& o, id_source& source, const path& w, instant 
 }
 
 connection::impl::~impl() {
-  if (ssl) {
-    SSL_set_app_data(ssl.get(), nullptr);           // OpenSSL may call back while it is freed
-    SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN); // or it would call the ticket bad; QUIC has an
-  } // end of its own
+  if (ssl)
+    take_leave_of_tls();
   conn.reset();
   for (const auto& id : own_ids)
     ids.retire_id(id);
@@ -196,6 +194,8 @@ void connection::on_datagram(const path& from, core::byte_view datagram, instant
     ngtcp2_conn_read_pkt(me.conn.get(), &p, &info, datagram.data(), datagram.size(), me.at(now));
   switch (rc) {
   case 0:
+    if (me.ssl && me.who == side::server && me.state == phase::open)
+      me.let_go_of_tls();
     return;
   case NGTCP2_ERR_DRAINING:
     return me.begin_draining(now);

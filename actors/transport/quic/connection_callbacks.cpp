@@ -47,6 +47,15 @@ int refuse_protocol(ngtcp2_conn* conn) {
   return NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
+int crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset,
+                const std::uint8_t* data, std::size_t n, void* user) {
+  if (self(user).ssl)
+    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, n, user);
+  constexpr std::uint8_t unexpected_message = 10; // RFC 9001, 4.4 and 6; RFC 8446, 6
+  ngtcp2_conn_set_tls_alert(conn, unexpected_message);
+  return NGTCP2_ERR_CRYPTO;
+}
+
 int stream_data(ngtcp2_conn* conn, std::uint32_t flags, std::int64_t id, std::uint64_t,
                 const std::uint8_t* data, std::size_t n, void* user, void*) {
   auto& me = self(user);
@@ -145,8 +154,7 @@ int shook_hands(ngtcp2_conn* conn, void* user) {
   if (!me.speaks_oap())
     return refuse_protocol(conn);
   me.fate = me.early_verdict();
-  if (std::exchange(me.early, false) && me.who == side::client
-      && me.fate != early_fate::accepted) {
+  if (std::exchange(me.early, false) && me.who == side::client && me.fate != early_fate::accepted) {
     ngtcp2_conn_tls_early_data_rejected(conn);
     if (!me.repeat_early())
       return NGTCP2_ERR_CALLBACK_FAILURE;
@@ -179,7 +187,7 @@ ngtcp2_callbacks connection::impl::callbacks(side s) {
     out.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
     out.stream_open = stream_opened;
   }
-  out.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  out.recv_crypto_data = crypto_data;
   out.encrypt = ngtcp2_crypto_encrypt_cb;
   out.decrypt = ngtcp2_crypto_decrypt_cb;
   out.hp_mask = ngtcp2_crypto_hp_mask_cb;

@@ -47,6 +47,8 @@ struct connection::impl {
   bool start_early(const resumption& from);
   early_fate early_verdict() const;
   std::string tls_failure() const;
+  void take_leave_of_tls() noexcept;
+  void let_go_of_tls();
 
   // -- connection_callbacks.cpp ----------------------------------------------------------
   static ngtcp2_callbacks callbacks(side s);
@@ -106,9 +108,9 @@ struct connection::impl {
   std::uint64_t last_time = 0; ///< ngtcp2's time never goes back
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t keys_made = 0;   ///< sets of packet keys after the first; one more than are used
-  std::uint64_t key_bytes = 0;   ///< `connection_settings::key_bytes`
-  std::uint64_t keys_since = 0;  ///< `bytes_out` when we wanted new ones last
+  std::uint64_t keys_made = 0;  ///< sets of packet keys after the first; one more than are used
+  std::uint64_t key_bytes = 0;  ///< `connection_settings::key_bytes`
+  std::uint64_t keys_since = 0; ///< `bytes_out` when we wanted new ones last
   std::size_t unsent = 0;
   std::uint64_t streams_allowed = 0; ///< server: that the peer may ever open, as it knows
   std::uint64_t streams_opened = 0;  ///< server: that it has ever opened
@@ -117,17 +119,18 @@ struct connection::impl {
   std::uint64_t paused_until = 0;    ///< by pacing, if nothing else was due sooner
   bool held = false;                 ///< ... and something may wait for that
   bool said_all = false; ///< open, and nothing but acknowledgements to send since it was written
-  std::size_t credit_owed = 0; ///< bytes given back to the peer that it may not know of
-  std::uint32_t unanswered = 0;      ///< datagrams that came since we had nothing left to send
-  std::size_t unanswered_bytes = 0;  ///< in them
+  std::size_t credit_owed = 0;      ///< bytes given back to the peer that it may not know of
+  std::uint32_t unanswered = 0;     ///< datagrams that came since we had nothing left to send
+  std::size_t unanswered_bytes = 0; ///< in them
   std::uint64_t unanswered_since = 0;
-  std::uint32_t ack_every = 0; ///< `connection_settings::ack_every`
+  std::uint32_t ack_every = 0;                     ///< `connection_settings::ack_every`
   std::unordered_map<stream_id, outgoing> streams; ///< <= streams the two sides allow
   std::deque<outgoing*> line;                      ///< those with something to send, in turn
   std::vector<connection_id> own_ids; ///< given to the peer; retired with the connection
   std::optional<core::crypto::tls_context> context; ///< OpenSSL's callbacks look into it
   ngtcp2_crypto_conn_ref ref{};
-  core::crypto::ssl_ptr ssl;
+  std::optional<core::crypto::tls_info> agreed; ///< what `ssl` said, once it is gone
+  core::crypto::ssl_ptr ssl;                    ///< a server's: until the handshake is complete
   std::unique_ptr<ngtcp2_crypto_ossl_ctx, ngtcp2_free> tls;
   std::unique_ptr<ngtcp2_conn, ngtcp2_free> conn; ///< first to go: it uses the others
 };

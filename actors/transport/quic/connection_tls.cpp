@@ -103,8 +103,28 @@ bool connection::impl::speaks_oap() const {
   return std::string_view{reinterpret_cast<const char*>(name), n} == "oap/1";
 }
 
+/// Before `ssl` is freed.
+void connection::impl::take_leave_of_tls() noexcept {
+  SSL_set_app_data(ssl.get(), nullptr); // OpenSSL may call back while it is freed
+  // Or it would call the ticket bad; QUIC has an end of its own.
+  SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN);
+}
+
+/// Server: the handshake is complete, its tickets are with ngtcp2, and a client has nothing more to
+/// say to TLS (RFC 9001, 6: keys change without it; RFC 8446, 4.6: the rest is the server's to say
+/// or to ask for). What TLS keeps is a fifth of an idle connection's memory. Not inside ngtcp2.
+void connection::impl::let_go_of_tls() {
+  agreed = core::crypto::info_of(ssl.get(), *context);
+  take_leave_of_tls();
+  ngtcp2_conn_set_tls_native_handle(conn.get(), nullptr);
+  tls.reset();
+  ssl.reset();
+}
+
 /// Why TLS gave up, if it was about the peer's certificate.
 std::string connection::impl::tls_failure() const {
+  if (!ssl)
+    return "TLS after the handshake";
   const auto verdict = SSL_get_verify_result(ssl.get());
   ERR_clear_error();
   if (verdict == X509_V_OK)
@@ -113,7 +133,7 @@ std::string connection::impl::tls_failure() const {
 }
 
 core::crypto::tls_info connection::tls() const {
-  return core::crypto::info_of(impl_->ssl.get(), *impl_->context);
+  return impl_->agreed ? *impl_->agreed : core::crypto::info_of(impl_->ssl.get(), *impl_->context);
 }
 
 } // namespace ron::transport::quic

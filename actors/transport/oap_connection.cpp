@@ -72,7 +72,21 @@ void oap_connection::link_read(core::bytes slice) {
   session_->on_bytes(std::move(slice), t);
   if (const auto frames = frames_in() - before; frames != 0)
     service_->wire().decode_seconds.observe((now() - t) / static_cast<std::int64_t>(frames));
-  pump();
+  hand_out();
+}
+
+/// Hands out what a read brought. If all who got something have spoken, there is nothing to wait
+/// for: it is written at once, while it is in the cache. Not by a link of datagrams, which gathers
+/// those of many connections.
+void oap_connection::hand_out() {
+  collecting_ = true;
+  silent_ = false;
+  take_events();
+  collecting_ = false;
+  if (silent_ || info_.independent_streams)
+    write_later();
+  else
+    write_out();
 }
 
 void oap_connection::link_read_end(bool clean) {
@@ -163,13 +177,15 @@ void oap_connection::happened(oap::corr_t corr, std::span<oap::event> events) {
     s.box->gone = true; // `listen` ends the stream
     return has_spoken(corr);
   }
+  silent_ |= !s.box->announced;
   if (over)
     retire(s);
 }
 
 void oap_connection::has_spoken(oap::corr_t corr) {
   speaking_.push_back(corr);
-  write_later();
+  if (!collecting_)
+    write_later();
 }
 
 void oap_connection::write_out() {

@@ -72,6 +72,7 @@ private:
   };
 
   void pump();
+  void hand_out();
   void write_later();
   void take_events();
   void happened(oap::corr_t corr, std::span<oap::event> events);
@@ -127,6 +128,8 @@ private:
   core::instant starve_at_{};          ///< when blocked streams are looked at
   std::size_t blocked_ = 0;            ///< slots with `blocked_since`
   std::uint32_t turns_ = 0;    ///< that gave the session chunks; every sixteenth is timed
+  bool collecting_ = false; ///< a read is being handed out; what streams say is looked at after it
+  bool silent_ = false;     ///< one of them has not spoken: its answer is on its way
   bool reading_ = false;
   bool read_ended_ = false;
   bool ended_ = false;

@@ -3,6 +3,7 @@
 #include "core/ids.hpp"
 #include "core/sip_hash.hpp"
 #include "core/store/logged_store.hpp"
+#include "core/store/store_watch.hpp"
 #include "mailbox/damaged_records.hpp"
 #include "mailbox/layout.hpp"
 
@@ -140,10 +141,19 @@ public:
   std::uint64_t last_seq() const noexcept override { return founding_.seq; }
   std::size_t damaged() const override { return aside_.count(); }
 
+  void maintain() override {
+    db_->env().clear_stale_readers();
+    const lmdb::write_progress writers[] = {lmdb::progress_of(db_->stats()),
+                                            lmdb::progress_of(db_->direct().stats())};
+    watch_.look(clock_.now(), writers, db_->env().path());
+  }
+  bool stalled() const noexcept override { return watch_.stalled(); }
+
   journal_stats stats() override {
     journal_stats out;
-    if (auto usage = db_->env().usage())
-      out.map = *usage;
+    if (!watch_.stalled()) // what asks the disk would wait with the others
+      if (auto usage = db_->env().usage())
+        out.map = *usage;
     out.writer = db_->direct().stats();
     out.log = db_->stats();
     return out;
@@ -207,6 +217,7 @@ private:
   const founding founding_;
   const core::clock& clock_;
   damaged_records aside_;
+  lmdb::store_watch watch_{"mailbox"};
   std::atomic<std::size_t> pending_{0};
   std::atomic<std::size_t> pending_bytes_{0};
   std::unique_ptr<lmdb::logged_store> db_; ///< last: tells until it goes

@@ -230,12 +230,16 @@ void running_node::watch() {
   p.take_shed = [this] {
     return gate_.take_shed();
   };
-  p.refuse_writes = [this](bool on) {
-    gate_.degrade(on);
+  p.refuse_writes = [this](bool on, const std::string& missing) {
+    if (on)
+      gate_.degrade(missing);
+    else
+      gate_.recover();
   };
   p.every_second = [this] {
     registry_.tick(clock_.now());
     servers_->every_second();
+    roles_->maintain();
     core::log::report_suppressed();
   };
   monitor_ = core::spawn_in(*system_, {}, make_monitor, std::move(p));

@@ -233,6 +233,8 @@ std::vector<readiness_key> roles::keys() const {
   std::vector<readiness_key> out;
   if (index_ || gate)
     out.push_back({"index", index_ && index_->role.ref.ready(), true});
+  if (names_)
+    out.push_back({"index_store", !names_->stalled(), false});
   if (storage_ || gate)
     out.push_back({"storage", storage_ && storage_->role.ref.ready(), true});
   if (objects_)
@@ -240,6 +242,8 @@ std::vector<readiness_key> roles::keys() const {
   if (mailbox_ || gate)
     out.push_back(
         {"mailbox", mailbox_ && mailbox_->role.ref.ready() && mail_->loaded(), true});
+  if (mail_)
+    out.push_back({"mailbox_store", !mail_->stalled(), false});
   return out;
 }
 
@@ -260,6 +264,13 @@ double roles::pressure() const {
   return std::max({share(index_), share(storage_), share(mailbox_)});
 }
 
+void roles::maintain() {
+  if (names_)
+    names_->maintain();
+  if (mail_ && mail_->store())
+    mail_->store()->maintain();
+}
+
 void roles::reload(const core::node_config& config) {
   if (copies_)
     copies_->set(config.storage.rf, config.storage.repair_rate);
@@ -267,6 +278,14 @@ void roles::reload(const core::node_config& config) {
 
 void roles::show(core::metrics::registry& r) {
   std::vector<core::store::store_source> stores;
+  if (names_) {
+    index_metrics_.emplace(r, names_);
+    if (names_->stats())
+      stores.push_back({"index", [db = names_] {
+                          auto s = db->stats().value_or(index::store_stats{});
+                          return core::store::store_report{s.map, std::move(s.writer)};
+                        }});
+  }
   if (objects_) {
     storage_metrics_.emplace(r, objects_);
     replication_metrics_.emplace(r, copies_);
@@ -274,8 +293,7 @@ void roles::show(core::metrics::registry& r) {
       stores.push_back({"objects", [db = objects_] {
                           const auto s = db->stats();
                           return core::store::store_report{
-                              s.map.value_or(core::store::environment_usage{}),
-                              s.writer.value_or(core::store::writer_stats{})};
+                              s.map, s.writer.value_or(core::store::writer_stats{})};
                         }});
   }
   if (mail_) {
@@ -324,6 +342,7 @@ void roles::close() {
   lmdb_metrics_.reset();
   replication_metrics_.reset();
   storage_metrics_.reset();
+  index_metrics_.reset();
   copies_.reset();
   mail_metrics_.reset();
   mail_.reset();

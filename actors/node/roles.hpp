@@ -8,6 +8,7 @@
 #include "core/store/metrics.hpp"
 #include "index/cache.hpp"
 #include "index/messages.hpp"
+#include "index/metrics.hpp"
 #include "index/store.hpp"
 #include "mailbox/mailbox.hpp"
 #include "mailbox/metrics.hpp"
@@ -56,12 +57,16 @@ public:
   std::vector<transport::operation> operations() const;
   /// What they add to the admin listener.
   std::vector<transport::operation> admin_operations() const;
-  /// A hard readiness key for every configured role and every downstream omnigate needs.
+  /// A hard readiness key for every configured role and every downstream omnigate needs, and a
+  /// soft one for every store.
   std::vector<readiness_key> keys() const;
   /// True if the role of this name runs in this process.
   bool runs(std::string_view name) const;
   /// The fullest semaphore, 0..1.
   double pressure() const;
+
+  /// Looks after the stores; every second, on any thread, one at a time.
+  void maintain();
 
   /// Takes over the keys of `config` that the roles take over while they run. The main thread.
   void reload(const core::node_config& config);
@@ -92,6 +97,7 @@ private:
   std::shared_ptr<index::store> names_;
   std::shared_ptr<index::name_cache> cache_;
   std::shared_ptr<storage::backend> objects_;
+  std::optional<index::index_metrics> index_metrics_;
   std::optional<storage::storage_metrics> storage_metrics_;
   std::optional<mailbox::mailbox_metrics> mail_metrics_;
   std::optional<core::store::store_metrics> lmdb_metrics_;

@@ -1,9 +1,14 @@
 #include "core/store/key.hpp"
+#include "core/store/store_watch.hpp"
 #include "mailbox/layout.hpp"
 #include "mailbox_fixture.hpp"
+#include "support/stuck_disk.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <fstream>
+#include <future>
+#include <thread>
 
 /// What the log in front of LMDB means for mail.
 namespace {
@@ -71,13 +76,13 @@ TEST_F(JournalLog, WhatWasSentAndAcknowledgedNeverTouchesLmdb) {
   open();
   ASSERT_TRUE(write(*kept, {mail_of(1)}));
   EXPECT_EQ(there(), seqs{1}); // brought over
-  const auto before = kept->stats().map.used_bytes;
+  const auto before = kept->stats().map->used_bytes;
   for (std::uint64_t seq = 2; seq < 400; ++seq)
     ASSERT_TRUE(write(*kept, {mail_of(seq, std::string(2'000, 'x'))}));
   for (std::uint64_t seq = 2; seq < 400; ++seq)
     ASSERT_TRUE(write(*kept, {forget_mail{1, seq}}));
   EXPECT_EQ(there(), seqs{1});
-  EXPECT_LE(kept->stats().map.used_bytes, before + 8 * 4'096);
+  EXPECT_LE(kept->stats().map->used_bytes, before + 8 * 4'096);
   crash();
   open();
   EXPECT_EQ(kept->last_seq(), 399u);
@@ -93,6 +98,41 @@ TEST_F(JournalLog, StartsWithAFullDiskAndServesWhenThereIsRoom) {
   EXPECT_FALSE(kept->read({}, {}));
   injected.sync_code = 0;
   EXPECT_EQ(there(), seqs{7});
+}
+
+TEST_F(JournalLog, NoticesADiskThatDoesNotAnswer) {
+  const auto patience = store::store_watch::patience + 1s;
+  stuck_disk disk; // outlives the journal
+  auto stuck = open_journal(folder, clock, &disk);
+  ASSERT_TRUE(write(*stuck, {mail_of(1)}));
+  disk.stick();
+  std::promise<result<void>> late;
+  stuck->write(0, {mail_of(2)}, [&](result<void> r) { late.set_value(std::move(r)); });
+  stuck->maintain();
+  EXPECT_FALSE(stuck->stalled());
+  EXPECT_TRUE(stuck->stats().map);
+  clock.advance(patience);
+  stuck->maintain();
+  EXPECT_TRUE(stuck->stalled()) << "the log's thread is at its only job";
+  EXPECT_FALSE(stuck->stats().map) << "whoever asks for figures does not ask the disk";
+  disk.go_on();
+  ASSERT_TRUE(late.get_future().get());
+  ASSERT_TRUE(write(*stuck, {mail_of(3)})) << "so the log is through with the one before";
+  stuck->maintain();
+  EXPECT_FALSE(stuck->stalled());
+
+  // LMDB's writer, in a checkpoint that begins because nothing comes.
+  disk.stick();
+  const auto give_up = std::chrono::steady_clock::now() + 30s;
+  while (stuck->stats().writer.working_jobs == 0 && std::chrono::steady_clock::now() < give_up)
+    std::this_thread::yield();
+  stuck->maintain();
+  EXPECT_FALSE(stuck->stalled());
+  clock.advance(patience);
+  stuck->maintain();
+  EXPECT_TRUE(stuck->stalled()) << "the log goes on, what is behind it does not";
+  disk.go_on();
+  stuck.reset();
 }
 
 TEST_F(JournalLog, ADamagedLogIsToldOfOnceAndRemembered) {

@@ -198,6 +198,7 @@ bool logged_store::is_enough() const noexcept {
 
 bool logged_store::wait_for_work(group& g) {
   std::unique_lock lock{mutex_};
+  stats_.working_jobs = 0;
   for (;;) {
     if (checkpoint_due(steady::now()))
       begin_checkpoint(lock);
@@ -230,6 +231,7 @@ void logged_store::take(group& g) {
     g.items.push_back({std::move(job), {}, {}, 0});
     queue_.pop_front();
   }
+  stats_.working_jobs = g.items.size();
 }
 
 void logged_store::keep(group& g) {

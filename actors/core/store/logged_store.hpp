@@ -67,6 +67,8 @@ struct log_stats {
   std::uint64_t refused_jobs = 0;       ///< the queue was full
   std::uint64_t queued_jobs = 0;        ///< now
   std::uint64_t queued_bytes = 0;       ///< now
+  std::uint64_t queued_bytes_max = 0;   ///< bound of it
+  std::uint64_t working_jobs = 0;       ///< now: taken off the queue and not told of
   std::uint64_t checkpoints = 0;
   std::uint64_t failed_checkpoints = 0;
   std::uint64_t damaged_records = 0;    ///< found at the opening

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -55,6 +56,8 @@ struct read_place {
   bool sends = false;             ///< messages come first, then idempotent sends
   std::vector<std::uint8_t> last; ///< key of the last entry that was read in it; empty = none
   bool done = false;
+  /// What the journal itself remembers of the partition while it is read.
+  std::shared_ptr<const void> context{};
 };
 
 /// A piece of what a partition held.

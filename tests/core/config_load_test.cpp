@@ -324,9 +324,16 @@ TEST(ConfigRules, PairsAndOrder) {
                     "[cluster]\ncert = a\n", "[transport]\nconnections-max = 255\n",
                     "[transport]\nper-peer-max = 10001\n", "[index]\nalpha = 1\n", "[dht]\nk = 2\n",
                     "[dht]\nrecord-ttl = 1h\n", "[cluster]\ndown-after = 200ms\n",
-                    "[oap]\nmax-frame = 512KiB\nreceive-budget = 256KiB\n"})
+                    "[oap]\nmax-frame = 512KiB\nreceive-budget = 256KiB\n",
+                    "[transport]\nocsp-fetch = true\n",
+                    "[transport]\ncert = a\nkey = b\nocsp-fetch = true\nocsp = c\n"})
     EXPECT_EQ(errors_of(sources_of{text}).size(), 1u) << text;
   EXPECT_EQ(errors_of(sources_of{"[http]\nuds = /s\nuds-peers = [1000]\n"}), lines{});
+  EXPECT_EQ(errors_of(sources_of{"[transport]\nocsp-fetch = true\n"}).at(0),
+            "f.ini:2:14: error: [transport] ocsp-fetch: true needs transport.cert: no authority "
+            "answers for the certificate that the node makes for itself; expected transport.cert "
+            "and transport.key, or the key left out");
+  EXPECT_EQ(errors_of(sources_of{"[transport]\ncert = a\nkey = b\nocsp-fetch = true\n"}), lines{});
 }
 
 TEST(ConfigRules, ListenersDoNotCollide) {

@@ -12,6 +12,7 @@
 #include "index/store.hpp"
 #include "mailbox/mailbox.hpp"
 #include "mailbox/metrics.hpp"
+#include "node/memory_watch.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
 #include "storage/backend.hpp"
@@ -24,6 +25,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -71,6 +73,11 @@ public:
   /// Takes over the keys of `config` that the roles take over while they run. The main thread.
   void reload(const core::node_config& config);
 
+  /// What holds much memory; always the same parts. Any thread.
+  std::vector<memory_part> memory() const;
+  /// Caches get along with a quarter, or no longer. The monitor's shard.
+  void shrink_caches(bool is);
+
   /// Adds what the stores count to a registry, which outlives `close`.
   void show(core::metrics::registry& r);
 
@@ -92,7 +99,13 @@ private:
   /// How storage learns that a name points at an object; empty without an index in this process.
   storage::name_check named() const;
 
+  void set_storage_limits();
+
   core::node_config_ptr config_;
+  std::mutex limits_mutex_; ///< of the next three
+  std::uint64_t quota_ = 0;
+  std::uint64_t verified_cache_ = 0;
+  bool caches_shrink_ = false;
   const core::clock& clock_;
   std::shared_ptr<index::store> names_;
   std::shared_ptr<index::name_cache> cache_;

@@ -398,10 +398,11 @@ TEST(ConfigLoad, DiffSaysWhatAReloadMayChange) {
   auto b = config_of(sources_of{"[omnigate]\nrate = 9/s\n[node]\nshards = 2\n[log.level]\ntls = "
                                 "off\n"});
   using d = difference;
-  EXPECT_EQ(diff(a, b), (std::vector<d>{d{"node.shards", "4", "2", false},
-                                        d{"log.level.tls", "", "off", true},
-                                        d{"omnigate.rate", "500/s", "9/s", true},
-                                        d{"log.level.oap", "debug", "", true}}));
+  using enum reload_effect;
+  EXPECT_EQ(diff(a, b), (std::vector<d>{d{"node.shards", "4", "2", refused},
+                                        d{"log.level.tls", "", "off", at_once},
+                                        d{"omnigate.rate", "500/s", "9/s", next_start},
+                                        d{"log.level.oap", "debug", "", at_once}}));
   EXPECT_TRUE(diff(a, a).empty());
 }
 

@@ -74,6 +74,8 @@ constexpr log_family log_families[] = {
    [](const log_stats& s) { return number(s.bytes_max); }},
   {gauge, "store_log_pending", "Changes that are in the log and not in LMDB",
    [](const log_stats& s) { return number(s.pending_steps); }},
+  {gauge, "store_log_pending_bytes", "Memory that these take; store_log_bytes_max bounds it",
+   [](const log_stats& s) { return number(s.pending_bytes); }},
   {gauge, "store_log_queue_jobs", "Write jobs that wait for the log",
    [](const log_stats& s) { return number(s.queued_jobs); }},
   {gauge, "store_log_queue_bytes", "Bytes of write jobs that wait for the log",

@@ -115,6 +115,15 @@ void check_pairs(const node_config& c, checker& rules) {
   };
   together("transport.cert", !c.transport.cert.empty(), "transport.key",
            !c.transport.key.empty());
+  rules.require(!c.transport.ocsp_fetch || !c.transport.cert.empty(),
+                {"transport.ocsp-fetch", "transport.cert"},
+                "true needs transport.cert: no authority answers for the certificate that the node "
+                "makes for itself",
+                "transport.cert and transport.key, or the key left out");
+  rules.require(!c.transport.ocsp_fetch || c.transport.ocsp.empty(),
+                {"transport.ocsp-fetch", "transport.ocsp"},
+                "true contradicts transport.ocsp, which names a file",
+                "one of the two");
   together("cluster.cert", !c.cluster.cert.empty(), "cluster.key", !c.cluster.key.empty());
   together("http.uds", !c.http.uds.empty(), "http.uds-peers", !c.http.uds_peers.empty());
 }

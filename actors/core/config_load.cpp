@@ -350,10 +350,10 @@ std::vector<difference> diff(const node_config& before, const node_config& after
   std::vector<difference> out;
   for (const auto& x : new_values)
     if (auto was = value_in(old_values, x.name); was != x.value)
-      out.push_back({x.name, was, x.value, x.key.info->reloadable});
+      out.push_back({x.name, was, x.value, x.key.info->on_reload});
   for (const auto& x : old_values)
     if (value_in(new_values, x.name).empty())
-      out.push_back({x.name, x.value, {}, x.key.info->reloadable});
+      out.push_back({x.name, x.value, {}, x.key.info->on_reload});
   return out;
 }
 

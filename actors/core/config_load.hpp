@@ -62,7 +62,7 @@ struct difference {
   std::string name;
   std::string before; ///< empty: the member of a family was not set
   std::string after;
-  bool reloadable = false;
+  reload_effect on_reload = reload_effect::refused;
 
   bool operator==(const difference&) const = default;
 };

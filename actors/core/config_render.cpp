@@ -127,7 +127,7 @@ void describe(std::string& out, const key_info& k, profile p) {
   auto facts = std::string{to_string(k.rule.type)};
   if (auto range = range_text(k.rule); !range.empty())
     facts += ", " + range;
-  if (k.reloadable)
+  if (k.on_reload == reload_effect::at_once)
     facts += ", reloadable";
   facts += ", " + variable_of(k);
   comment(out, '(' + facts + ')');
@@ -191,11 +191,15 @@ std::string default_cell(const key_info& k) {
   return micro == macro ? micro : "m " + micro + "<br>M " + macro;
 }
 
+std::string reload_cell(reload_effect e) {
+  return e == reload_effect::at_once ? "R" : e == reload_effect::next_start ? "S" : "";
+}
+
 void reference_row(std::string& out, const key_info& k) {
   auto range = range_text(k.rule);
   out += "| " + code(k.name) + " | " + std::string{to_string(k.rule.type)} +
          (range.empty() ? "" : "<br>" + range) + " | " + default_cell(k) + " | " +
-         (k.reloadable ? "R" : "") + " | " + std::string{k.help} +
+         reload_cell(k.on_reload) + " | " + std::string{k.help} +
          (k.acts ? "" : " *No effect in this version.*") + "<br>" + code(variable_of(k)) +
          " |\n";
 }
@@ -247,8 +251,9 @@ keys. In quotes `\"` and `\\` stand for a quote and a backslash.
 
 ## Keys
 
-m: default of a micronode, M: of a macronode (`node.profile`). R: SIGHUP and `POST /admin/reload`
-may change it.
+m: default of a micronode, M: of a macronode (`node.profile`). R: the running node takes over
+another value with SIGHUP or `POST /admin/reload`. S: the reload says that it waits for the next
+start of the node. Neither: the reload is refused and nothing changes.
 )";
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "core/config_value.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,13 @@
 /// files in config/ and docs/CONFIG.md are all made from it. Pure, any thread.
 namespace ron::core::config {
 
+/// What becomes of another value of a key when SIGHUP or `POST /admin/reload` reads it.
+enum class reload_effect : std::uint8_t {
+  refused,    ///< the reload as a whole: the node would have to be another one
+  next_start, ///< the reload says that it waits for the next start of the node
+  at_once,    ///< the running node takes it over
+};
+
 /// One key, or one family of keys (`log.level.<component>`).
 struct key_info {
   std::string_view name; ///< section.key; the part in `<>` of a family is free
@@ -20,7 +28,7 @@ struct key_info {
   std::string_view micro = {};  ///< default of a micronode as text; empty: computed, see `derived`
   std::string_view macro = "="; ///< default of a macronode; `=`: the same
   std::string_view derived = {}; ///< in words, how a default without text comes about
-  bool reloadable = false;      ///< SIGHUP and /admin/reload may change it
+  reload_effect on_reload = reload_effect::refused;
   bool acts = true;             ///< false: accepted and checked, but this version ignores it
   std::string_view help = {};   ///< one sentence
   std::string_view example = {}; ///< a valid value

@@ -63,10 +63,11 @@ bool names_memory(std::string_view controllers) {
   return false;
 }
 
-/// Pages of /proc/self/statm: total, resident.
+/// Pages of /proc/self/statm: total, resident, resident of files.
 struct pages {
   unsigned long long total = 0;
   unsigned long long resident = 0;
+  unsigned long long of_files = 0;
 };
 
 pages read_pages() noexcept {
@@ -79,7 +80,7 @@ pages read_pages() noexcept {
   ::close(fd);
   if (n > 0) {
     buf[n] = '\0';
-    if (std::sscanf(buf, "%llu %llu", &out.total, &out.resident) != 2)
+    if (std::sscanf(buf, "%llu %llu %llu", &out.total, &out.resident, &out.of_files) != 3)
       out = {};
   }
   return out;
@@ -179,8 +180,9 @@ std::uint64_t raise_descriptor_limit() noexcept {
   return ::setrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : before;
 }
 
-std::uint64_t resident_bytes() noexcept {
-  return read_pages().resident * page_size();
+std::uint64_t private_bytes() noexcept {
+  const auto p = read_pages();
+  return (p.resident - std::min(p.resident, p.of_files)) * page_size();
 }
 
 } // namespace ron::core

@@ -34,7 +34,8 @@ std::uint64_t raise_descriptor_limit() noexcept;
 /// Reads all of `process_usage`; some 20 us and more with many descriptors. Any thread.
 process_usage read_process_usage();
 
-/// Resident bytes alone; a few microseconds, for a check every 250 ms.
-std::uint64_t resident_bytes() noexcept;
+/// Resident bytes that are the process's own: without pages of files, which the kernel takes back
+/// when it needs them. A few microseconds, for a check every 250 ms.
+std::uint64_t private_bytes() noexcept;
 
 } // namespace ron::core

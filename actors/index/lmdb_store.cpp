@@ -1,6 +1,7 @@
 #include "index/lmdb_store.hpp"
 
 #include "core/store/key.hpp"
+#include "core/store/store_watch.hpp"
 #include "index/layout.hpp"
 
 #include <algorithm>
@@ -147,6 +148,7 @@ public:
   }
 
   result<name_record> find(std::string_view name) override {
+    const auto call = watch_.enter(clock_.now());
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
@@ -159,6 +161,7 @@ public:
 
   result<name_page> list(std::string_view prefix, std::string_view after,
                          std::size_t limit) override {
+    const auto call = watch_.enter(clock_.now());
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
@@ -185,6 +188,7 @@ public:
   }
 
   result<std::string> manifest(const core::cid& c) override {
+    const auto call = watch_.enter(clock_.now());
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
@@ -197,6 +201,7 @@ public:
   }
 
   result<bool> named(const core::cid& c) override {
+    const auto call = watch_.enter(clock_.now());
     auto view = env_->read();
     if (!view)
       return std::unexpected{view.error()};
@@ -205,6 +210,22 @@ public:
     if (auto ok = at.status(); !ok)
       return std::unexpected{ok.error()};
     return there;
+  }
+
+  void maintain() override {
+    env_->clear_stale_readers();
+    const auto writing = lmdb::progress_of(writer_.stats());
+    watch_.look(clock_.now(), {&writing, 1}, env_->path());
+  }
+  bool stalled() const noexcept override { return watch_.stalled(); }
+
+  std::optional<store_stats> stats() override {
+    store_stats out;
+    out.writer = writer_.stats();
+    if (!watch_.stalled()) // what asks the disk would wait with the others
+      if (auto usage = env_->usage())
+        out.map = *usage;
+    return out;
   }
 
 private:
@@ -234,6 +255,7 @@ private:
 
   std::unique_ptr<lmdb::environment> env_;
   const core::clock& clock_;
+  lmdb::store_watch watch_{"index"};
   lmdb::writer writer_; ///< last: stops before the environment goes
 };
 

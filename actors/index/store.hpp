@@ -2,11 +2,14 @@
 
 #include "core/clock.hpp"
 #include "core/error.hpp"
+#include "core/store/environment.hpp"
+#include "core/store/writer.hpp"
 #include "index/record.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +19,12 @@ namespace ron::index {
 /// makes it.
 template <class T>
 using written = std::move_only_function<void(core::result<T>)>;
+
+/// What a store on a disk reports.
+struct store_stats {
+  std::optional<core::store::environment_usage> map; ///< none while the store is stalled
+  core::store::writer_stats writer;
+};
 
 /// Where names and manifests are kept. One object serves all shards; every function may be called
 /// from any thread. Writes are ordered, reads see every write whose outcome was reported.
@@ -40,6 +49,14 @@ public:
   virtual core::result<std::string> manifest(const core::cid& c) = 0;
   /// True if at least one name points at the object.
   virtual core::result<bool> named(const core::cid& c) = 0;
+
+  /// Looks whether the store goes on. To be called every second or so.
+  virtual void maintain() {}
+  /// True while a call into the store, or a write, does not come back, see
+  /// `core::store::store_watch`; as of the last `maintain`.
+  virtual bool stalled() const noexcept { return false; }
+  /// For metrics; nothing of a store in RAM.
+  virtual std::optional<store_stats> stats() { return std::nullopt; }
 };
 
 /// Bounds of a store in RAM.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -55,6 +56,8 @@ struct read_place {
   bool sends = false;             ///< messages come first, then idempotent sends
   std::vector<std::uint8_t> last; ///< key of the last entry that was read in it; empty = none
   bool done = false;
+  /// What the journal itself remembers of the partition while it is read.
+  std::shared_ptr<const void> context{};
 };
 
 /// A piece of what a partition held.
@@ -65,7 +68,7 @@ struct journal_page {
 };
 
 struct journal_stats {
-  core::store::environment_usage map;
+  std::optional<core::store::environment_usage> map; ///< none while the store is stalled
   core::store::writer_stats writer; ///< of LMDB: checkpoints
   core::store::log_stats log;
 };
@@ -99,6 +102,11 @@ public:
   virtual std::uint64_t last_seq() const noexcept = 0;
   /// Damaged records that were found and put aside, in this life of the store and before.
   virtual std::size_t damaged() const = 0;
+  /// Looks whether the store goes on. To be called every second or so.
+  virtual void maintain() {}
+  /// True while a call into the store, or a write, does not come back, see
+  /// `core::store::store_watch`; as of the last `maintain`.
+  virtual bool stalled() const noexcept { return false; }
   /// For metrics.
   virtual journal_stats stats() = 0;
 };

@@ -3,6 +3,7 @@
 #include "core/ids.hpp"
 #include "core/sip_hash.hpp"
 #include "core/store/logged_store.hpp"
+#include "core/store/store_watch.hpp"
 #include "mailbox/damaged_records.hpp"
 #include "mailbox/layout.hpp"
 
@@ -105,22 +106,28 @@ public:
 
   result<journal_page> read(bucket_share of, const read_place& from) override {
     // A partition is read when everything it wrote has been told of, and writes nothing meanwhile.
-    const bool first = from.in == 0 && from.last.empty() && !from.sends;
-    if (first)
-      if (auto ok = db_->settle(); !ok)
-        return std::unexpected{ok.error()};
+    const auto call = watch_.enter(clock_.now());
+    auto context = from.context;
+    if (!context) {
+      // With room on the disk nothing is left in the log; without it, what is left is read there.
+      static_cast<void>(db_->settle());
+      context = std::make_shared<const lmdb::pending_changes>(db_->pending(
+        [of](const lmdb::log_step& s) { return s.to != layout::counters && holds(of, s.key); }));
+    }
     auto view = db_->env().wait_and_read();
     if (!view)
       return std::unexpected{view.error()};
     const layout::time_frame at{clock_};
     journal_page page;
     page.next = from;
-    if (first)
+    if (!from.context)
       page.next.in = of.index;
+    page.next.context = context;
+    const auto& pending = *static_cast<const lmdb::pending_changes*>(context.get());
     std::size_t bytes = 0;
     std::size_t entries = 0;
     while (!page.next.done) {
-      auto ok = read_bucket(*view, at, page, entries, bytes);
+      auto ok = read_bucket({*view, pending, at}, page, entries, bytes);
       if (!ok)
         return std::unexpected{ok.error()};
       if (!*ok)
@@ -140,23 +147,44 @@ public:
   std::uint64_t last_seq() const noexcept override { return founding_.seq; }
   std::size_t damaged() const override { return aside_.count(); }
 
+  void maintain() override {
+    db_->env().clear_stale_readers();
+    const lmdb::write_progress writers[] = {lmdb::progress_of(db_->stats()),
+                                            lmdb::progress_of(db_->direct().stats())};
+    watch_.look(clock_.now(), writers, db_->env().path());
+  }
+  bool stalled() const noexcept override { return watch_.stalled(); }
+
   journal_stats stats() override {
     journal_stats out;
-    if (auto usage = db_->env().usage())
-      out.map = *usage;
+    if (!watch_.stalled()) // what asks the disk would wait with the others
+      if (auto usage = db_->env().usage())
+        out.map = *usage;
     out.writer = db_->direct().stats();
     out.log = db_->stats();
     return out;
   }
 
 private:
+  /// What a page is read from.
+  struct page_source {
+    const lmdb::read_view& view;
+    const lmdb::pending_changes& pending;
+    const layout::time_frame& at;
+  };
+
+  static bool holds(bucket_share of, byte_view key) noexcept {
+    return key.size() >= sizeof(bucket) && lmdb::load<bucket>(key) % of.count == of.index;
+  }
+
   /// Reads on in the bucket and table that `page.next` names. False when the page is full.
-  result<bool> read_bucket(const lmdb::read_view& view, const layout::time_frame& at,
-                           journal_page& page, std::size_t& entries, std::size_t& bytes) {
+  result<bool> read_bucket(const page_source& from, journal_page& page, std::size_t& entries,
+                           std::size_t& bytes) {
     auto& next = page.next;
     const auto in = static_cast<bucket>(next.in);
     const auto prefix = lmdb::key::of(in);
-    auto cursor = view.scan(next.sends ? layout::sends : layout::mail);
+    lmdb::merged_cursor cursor{from.view, next.sends ? layout::sends : layout::mail, from.pending,
+                               db_->end_value()};
     bool there = cursor.seek(next.last.empty() ? prefix.view() : byte_view{next.last});
     if (there && !next.last.empty() && std::ranges::equal(cursor.key(), next.last))
       there = cursor.next();
@@ -165,7 +193,7 @@ private:
         return false;
       ++entries;
       bytes += cursor.value().size();
-      auto ok = next.sends ? take_send(cursor, at, page, in) : take_mail(view, cursor, at, page);
+      auto ok = next.sends ? take_send(cursor, from.at, page, in) : take_mail(from, cursor, page);
       if (!ok)
         return std::unexpected{ok.error()};
       next.last.assign(cursor.key().begin(), cursor.key().end());
@@ -175,26 +203,40 @@ private:
     return true;
   }
 
-  result<void> take_mail(const lmdb::read_view& view, const lmdb::cursor& cursor,
-                         const layout::time_frame& at, journal_page& page) {
-    auto m = layout::decode_mail(cursor.key(), cursor.value(), at);
+  result<void> take_mail(const page_source& from, const lmdb::merged_cursor& cursor,
+                         journal_page& page) {
+    auto m = layout::decode_mail(cursor.key(), cursor.value(), from.at);
     if (!m) {
       aside_.put(db_->direct(), layout::mail, cursor.key(), cursor.value());
       return {};
     }
-    if (auto v = view.get(layout::states, cursor.key())) {
-      if (auto s = layout::decode_state(cursor.key(), *v, at))
-        m->state = *s;
-      else
-        aside_.put(db_->direct(), layout::states, cursor.key(), *v);
-    } else if (v.error().code != ec::not_found) {
-      return std::unexpected{v.error()};
-    }
+    if (auto ok = take_state(from, cursor.key(), *m); !ok)
+      return ok;
     page.mail.push_back(std::move(*m));
     return {};
   }
 
-  result<void> take_send(const lmdb::cursor& cursor, const layout::time_frame& at,
+  result<void> take_state(const page_source& from, byte_view key, stored_mail& m) {
+    if (const auto* s = from.pending.find(layout::states, key)) {
+      if (s->op == lmdb::log_op::remove)
+        return {};
+      std::vector<std::uint8_t> value(s->value.begin(), s->value.end());
+      layout::seal(*s, value);
+      if (auto state = layout::decode_state(key, value, from.at))
+        m.state = *state;
+      return {};
+    }
+    const auto v = from.view.get(layout::states, key);
+    if (!v)
+      return v.error().code == ec::not_found ? result<void>{} : std::unexpected{v.error()};
+    if (auto state = layout::decode_state(key, *v, from.at))
+      m.state = *state;
+    else
+      aside_.put(db_->direct(), layout::states, key, *v);
+    return {};
+  }
+
+  result<void> take_send(const lmdb::merged_cursor& cursor, const layout::time_frame& at,
                          journal_page& page, bucket in) {
     if (auto s = layout::decode_send(cursor.key(), cursor.value(), at))
       page.sends.emplace_back(in, std::move(*s));
@@ -207,6 +249,7 @@ private:
   const founding founding_;
   const core::clock& clock_;
   damaged_records aside_;
+  lmdb::store_watch watch_{"mailbox"};
   std::atomic<std::size_t> pending_{0};
   std::atomic<std::size_t> pending_bytes_{0};
   std::unique_ptr<lmdb::logged_store> db_; ///< last: tells until it goes

@@ -229,6 +229,7 @@ partition_stats mailbox_parts::stats() const {
     all += s.last;
   }
   all.damaged = store_ ? store_->damaged() : 0;
+  all.stalled = stalled() ? 1 : 0;
   all.waiting = static_cast<std::uint64_t>(waiting_.load(std::memory_order_relaxed));
   all.following = static_cast<std::uint64_t>(following_.load(std::memory_order_relaxed));
   all.readers = static_cast<std::uint64_t>(readers_now_.load(std::memory_order_relaxed));

@@ -58,6 +58,8 @@ public:
 
   /// Null in RAM.
   const std::shared_ptr<journal>& store() const noexcept { return store_; }
+  /// True while its store does not go on. Any thread.
+  bool stalled() const noexcept { return store_ && store_->stalled(); }
   /// Threads that read the journal; only with one.
   core::helper_pool& readers() noexcept { return *readers_; }
   /// Ends the readers; after the actors, before the journal goes. Idempotent.

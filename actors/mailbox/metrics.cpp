@@ -29,6 +29,8 @@ constexpr family families[] = {
    &partition_stats::remembered},
   {kind::gauge, "mailbox_damaged", "Records found damaged on disk and put aside",
    &partition_stats::damaged},
+  {kind::gauge, "mailbox_stalled", "1 while a call into the store does not come back",
+   &partition_stats::stalled},
   {kind::gauge, "mailbox_waiters", "Asks that wait for a delivery", &partition_stats::waiting},
   {kind::gauge, "mailbox_followers", "Asks that wait for something new to look at",
    &partition_stats::following},

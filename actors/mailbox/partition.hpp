@@ -123,6 +123,7 @@ struct partition_stats {
   std::uint64_t readers = 0;         ///< subscriptions and event streams that are delivered to
   std::uint64_t held = 0;            ///< deliveries that these have not settled
   std::uint64_t damaged = 0;         ///< records found damaged on disk and put aside
+  std::uint64_t stalled = 0;         ///< 1 while a call into the store does not come back
   std::uint64_t sent_total = 0;
   std::uint64_t duplicates_total = 0;
   std::uint64_t delivered_total = 0; ///< redeliveries included

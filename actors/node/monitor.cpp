@@ -14,15 +14,17 @@ void show(monitor_self self) {
   const auto now = st.machine.state();
   const auto missing = st.machine.missing();
   st.parts.state->set(now, missing);
-  if (const auto refuses = st.machine.refuses_writes(); refuses != st.refusing) {
-    st.refusing = refuses;
-    st.parts.refuse_writes(refuses);
-  }
-  if (now == st.shown)
-    return;
   std::string names;
   for (const auto& name : missing)
     names += (names.empty() ? "" : " ") + name;
+  if (const auto refuses = st.machine.refuses_writes();
+      refuses != st.refusing || (refuses && names != st.missing)) {
+    st.refusing = refuses;
+    st.missing = names;
+    st.parts.refuse_writes(refuses, names);
+  }
+  if (now == st.shown)
+    return;
   core::log::info("node", "readiness changed",
                   {{"from", to_string(st.shown)}, {"to", to_string(now)}, {"missing", names}});
   st.shown = now;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace ron::node {
@@ -26,7 +27,8 @@ struct monitor_parts {
   std::function<std::vector<readiness_key>()> keys;
   std::function<double()> pressure;        ///< the fullest node-wide limit, 0..1
   std::function<bool()> take_shed;         ///< true if a request was shed since the last call
-  std::function<void(bool)> refuse_writes; ///< from now on, or no longer; when it changes
+  /// From now on, for want of these keys, or no longer; when one of the two changes.
+  std::function<void(bool, const std::string& missing)> refuse_writes;
   std::function<void()> every_second;      ///< windows of metrics, suppressed log lines
 };
 
@@ -36,6 +38,7 @@ struct monitor_state {
   readiness_machine machine;
   readiness shown = readiness::unready;
   bool refusing = false;
+  std::string missing; ///< while refusing, as told
   std::optional<core::wall_step_detector> steps;
   std::uint32_t looks = 0;
 };

@@ -11,6 +11,7 @@
 #include "core/log.hpp"
 #include "core/metrics.hpp"
 #include "inspect/actors.hpp"
+#include "node/memory_watch.hpp"
 #include "node/monitor.hpp"
 #include "node/operations.hpp"
 #include "node/operator_socket.hpp"
@@ -71,6 +72,7 @@ class running_node {
 public:
   explicit running_node(const core::config::command& command)
       : config_(command.config), recipe_(command.recipe), process_(registry_), chunks_(registry_),
+        memory_(registry_, config_->node.memory_max),
         state_(std::make_shared<status>(clock_)),
         capability_(std::make_shared<omnigate::operator_capability>()),
         gate_(gate_limits_of(*config_), capability_, clock_),
@@ -122,6 +124,7 @@ private:
   core::metrics::registry registry_;
   core::metrics::process_metrics process_;
   core::metrics::chunk_pool_metrics chunks_;
+  memory_watch memory_;
   std::shared_ptr<status> state_;
   std::shared_ptr<omnigate::operator_capability> capability_;
   omnigate::gate gate_;
@@ -162,6 +165,7 @@ started<void> running_node::start() {
     return std::unexpected{r.error()};
   roles_ = std::move(*r);
   roles_->show(registry_);
+  memory_.show([this] { return roles_->memory(); });
   auto s = servers::start(parts_of_servers());
   if (!s)
     return std::unexpected{s.error()};
@@ -192,6 +196,7 @@ server_parts running_node::parts_of_servers() {
     p.admin_rows.push_back(std::move(row));
   for (auto& row : inspect::operations())
     p.admin_rows.push_back(std::move(row));
+  p.admin_rows.push_back(memory_.admin_row());
   return p;
 }
 
@@ -222,6 +227,9 @@ void running_node::watch() {
   p.keys = [this] {
     auto keys = roles_->keys();
     servers_->add_keys(keys, clock_.now());
+    const auto level = memory_.look();
+    roles_->shrink_caches(level != memory_level::calm);
+    keys.push_back({"memory", level != memory_level::writes_shed, false});
     return keys;
   };
   p.pressure = [this] {
@@ -230,12 +238,16 @@ void running_node::watch() {
   p.take_shed = [this] {
     return gate_.take_shed();
   };
-  p.refuse_writes = [this](bool on) {
-    gate_.degrade(on);
+  p.refuse_writes = [this](bool on, const std::string& missing) {
+    if (on)
+      gate_.degrade(missing);
+    else
+      gate_.recover();
   };
   p.every_second = [this] {
     registry_.tick(clock_.now());
     servers_->every_second();
+    roles_->maintain();
     core::log::report_suppressed();
   };
   monitor_ = core::spawn_in(*system_, {}, make_monitor, std::move(p));
@@ -286,6 +298,7 @@ void running_node::reload() {
     if (auto ok = servers_->reload(*next); ok) {
       config_ = std::move(next);
       roles_->reload(*config_);
+      memory_.set(config_->node.memory_max);
       core::log::configure(log_options(config_->log));
     } else {
       outcome.problems.push_back(ok.error().message);
@@ -377,6 +390,7 @@ int running_node::stop(signals& from) {
     std::_Exit(exit_cut_short);
   }
   servers_.reset();
+  memory_.hide();
   roles_->close();
   roles_.reset();
   system_.reset();

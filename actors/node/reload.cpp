@@ -2,41 +2,15 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <csignal>
-#include <string_view>
 #include <utility>
 
 namespace ron::node {
 
 namespace {
 
+using core::config::reload_effect;
 using core::config::transport_section;
-
-/// The keys that a running node takes over; a last dot stands for all keys that begin so.
-constexpr auto live_keys = std::to_array<std::string_view>({
-  "log.",
-  "node.drain-timeout",
-  "storage.rf",
-  "storage.repair-rate",
-  "transport.connections-max",
-  "transport.per-peer-max",
-  "transport.transient-max",
-  "transport.accept-permits",
-  "transport.cert",
-  "transport.key",
-  "transport.client-ca",
-  "transport.ocsp",
-  "transport.ocsp-fetch",
-  "transport.ticket-rotation",
-  "transport.pq"});
-
-bool is_live(std::string_view name) {
-  return std::ranges::any_of(live_keys, [name](std::string_view key) {
-    return key.ends_with('.') ? name.starts_with(key) : name == key;
-  });
-}
 
 void take_over(transport_section& running, const transport_section& fresh) {
   running.connections_max = fresh.connections_max;
@@ -52,6 +26,18 @@ void take_over(transport_section& running, const transport_section& fresh) {
   running.pq = fresh.pq;
 }
 
+/// Where the values come from, and with it which members of families there are.
+void take_over_origins(core::node_config& running, const core::node_config& fresh) {
+  const auto is_live = [](const auto& entry) {
+    const auto key = core::config::find_key(entry.first);
+    return key && key->info->on_reload == reload_effect::at_once;
+  };
+  std::erase_if(running.origins, is_live);
+  for (const auto& entry : fresh.origins)
+    if (is_live(entry))
+      running.origins.insert(entry);
+}
+
 } // namespace
 
 std::string_view to_string(reload_result r) noexcept {
@@ -65,11 +51,18 @@ reload_outcome plan_reload(const core::node_config& running, const core::config:
   if (!fresh.config)
     return out;
   for (auto& d : core::config::diff(running, *fresh.config)) {
-    if (!d.reloadable)
+    switch (d.on_reload) {
+    case reload_effect::refused:
       out.problems.push_back(d.name + ": cannot change from " + d.before + " to " + d.after
                              + " while the node runs; restart it");
-    else
-      (is_live(d.name) ? out.changed : out.later).push_back(std::move(d));
+      break;
+    case reload_effect::next_start:
+      out.later.push_back(std::move(d));
+      break;
+    case reload_effect::at_once:
+      out.changed.push_back(std::move(d));
+      break;
+    }
   }
   return out;
 }
@@ -78,9 +71,13 @@ core::node_config_ptr take_over(const core::node_config& running, const core::no
   auto next = std::make_shared<core::node_config>(running);
   next->log = fresh.log;
   next->node.drain_timeout = fresh.node.drain_timeout;
+  next->node.memory_max = fresh.node.memory_max;
+  next->storage.quota = fresh.storage.quota;
+  next->storage.verified_cache = fresh.storage.verified_cache;
   next->storage.rf = fresh.storage.rf;
   next->storage.repair_rate = fresh.storage.repair_rate;
   take_over(next->transport, fresh.transport);
+  take_over_origins(*next, fresh);
   return next;
 }
 

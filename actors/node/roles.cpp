@@ -2,6 +2,7 @@
 
 #include "core/actor/directory.hpp"
 #include "core/actor/shards.hpp"
+#include "core/chunk_pool.hpp"
 #include "index/index.hpp"
 #include "index/lmdb_store.hpp"
 #include "index/operations.hpp"
@@ -80,6 +81,8 @@ started<std::unique_ptr<roles>> roles::start(caf::actor_system& system,
 started<void> roles::open_stores(std::size_t shards) {
   const auto& c = *config_;
   const auto readers_max = static_cast<std::uint32_t>(shards) + lmdb_readers_spare;
+  quota_ = c.storage.quota;
+  verified_cache_ = c.storage.verified_cache;
   if (auto ok = make_folder(c.node.data_dir); !ok)
     return ok;
   if (c.node.roles.has(role::index)) {
@@ -233,6 +236,8 @@ std::vector<readiness_key> roles::keys() const {
   std::vector<readiness_key> out;
   if (index_ || gate)
     out.push_back({"index", index_ && index_->role.ref.ready(), true});
+  if (names_)
+    out.push_back({"index_store", !names_->stalled(), false});
   if (storage_ || gate)
     out.push_back({"storage", storage_ && storage_->role.ref.ready(), true});
   if (objects_)
@@ -240,6 +245,8 @@ std::vector<readiness_key> roles::keys() const {
   if (mailbox_ || gate)
     out.push_back(
         {"mailbox", mailbox_ && mailbox_->role.ref.ready() && mail_->loaded(), true});
+  if (mail_)
+    out.push_back({"mailbox_store", !mail_->stalled(), false});
   return out;
 }
 
@@ -260,13 +267,75 @@ double roles::pressure() const {
   return std::max({share(index_), share(storage_), share(mailbox_)});
 }
 
+void roles::maintain() {
+  if (names_)
+    names_->maintain();
+  if (mail_ && mail_->store())
+    mail_->store()->maintain();
+}
+
+std::vector<memory_part> roles::memory() const {
+  std::vector<memory_part> out;
+  const auto chunks = core::chunk_pool::stats();
+  out.push_back({"chunks", chunks.regions * core::chunk_pool::region_bytes, 0});
+  if (objects_) {
+    const auto s = objects_->stats();
+    if (config_->storage.db.empty()) {
+      out.push_back({"storage.objects", s.bytes + s.reserved, s.quota});
+    } else {
+      out.push_back({"storage.verified-cache", s.cache.bytes, s.cache.bytes_max});
+      out.push_back({"storage.tree-cache", s.outboards.bytes, s.outboards.bytes_max});
+    }
+    out.push_back({"storage.uploads", s.pending_bytes, storage::storage_limits{}.pending_max});
+  }
+  if (mail_) {
+    out.push_back({"mailbox.messages", mail_->stats().bytes, mail_->limits().bytes_max});
+    if (mail_->store()) {
+      const auto log = mail_->store()->stats().log;
+      out.push_back({"mailbox.log", log.pending_bytes, log.bytes_max});
+      out.push_back({"mailbox.log-queue", log.queued_bytes, log.queued_bytes_max});
+    }
+  }
+  return out;
+}
+
+void roles::shrink_caches(bool is) {
+  std::lock_guard guard{limits_mutex_};
+  if (std::exchange(caches_shrink_, is) != is)
+    set_storage_limits();
+}
+
+/// With the lock held.
+void roles::set_storage_limits() {
+  constexpr std::uint64_t shrunk = 4;
+  if (objects_)
+    objects_->set_limits(quota_, caches_shrink_ ? verified_cache_ / shrunk : verified_cache_);
+}
+
 void roles::reload(const core::node_config& config) {
+  {
+    std::lock_guard guard{limits_mutex_};
+    const auto& s = config.storage;
+    const bool other = quota_ != s.quota || verified_cache_ != s.verified_cache;
+    quota_ = s.quota;
+    verified_cache_ = s.verified_cache;
+    if (other) // a cache that is set forgets
+      set_storage_limits();
+  }
   if (copies_)
     copies_->set(config.storage.rf, config.storage.repair_rate);
 }
 
 void roles::show(core::metrics::registry& r) {
   std::vector<core::store::store_source> stores;
+  if (names_) {
+    index_metrics_.emplace(r, names_);
+    if (names_->stats())
+      stores.push_back({"index", [db = names_] {
+                          auto s = db->stats().value_or(index::store_stats{});
+                          return core::store::store_report{s.map, std::move(s.writer)};
+                        }});
+  }
   if (objects_) {
     storage_metrics_.emplace(r, objects_);
     replication_metrics_.emplace(r, copies_);
@@ -274,8 +343,7 @@ void roles::show(core::metrics::registry& r) {
       stores.push_back({"objects", [db = objects_] {
                           const auto s = db->stats();
                           return core::store::store_report{
-                              s.map.value_or(core::store::environment_usage{}),
-                              s.writer.value_or(core::store::writer_stats{})};
+                              s.map, s.writer.value_or(core::store::writer_stats{})};
                         }});
   }
   if (mail_) {
@@ -324,6 +392,7 @@ void roles::close() {
   lmdb_metrics_.reset();
   replication_metrics_.reset();
   storage_metrics_.reset();
+  index_metrics_.reset();
   copies_.reset();
   mail_metrics_.reset();
   mail_.reset();

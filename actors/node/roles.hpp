@@ -8,9 +8,11 @@
 #include "core/store/metrics.hpp"
 #include "index/cache.hpp"
 #include "index/messages.hpp"
+#include "index/metrics.hpp"
 #include "index/store.hpp"
 #include "mailbox/mailbox.hpp"
 #include "mailbox/metrics.hpp"
+#include "node/memory_watch.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
 #include "storage/backend.hpp"
@@ -23,6 +25,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -56,15 +59,24 @@ public:
   std::vector<transport::operation> operations() const;
   /// What they add to the admin listener.
   std::vector<transport::operation> admin_operations() const;
-  /// A hard readiness key for every configured role and every downstream omnigate needs.
+  /// A hard readiness key for every configured role and every downstream omnigate needs, and a
+  /// soft one for every store.
   std::vector<readiness_key> keys() const;
   /// True if the role of this name runs in this process.
   bool runs(std::string_view name) const;
   /// The fullest semaphore, 0..1.
   double pressure() const;
 
+  /// Looks after the stores; every second, on any thread, one at a time.
+  void maintain();
+
   /// Takes over the keys of `config` that the roles take over while they run. The main thread.
   void reload(const core::node_config& config);
+
+  /// What holds much memory; always the same parts. Any thread.
+  std::vector<memory_part> memory() const;
+  /// Caches get along with a quarter, or no longer. The monitor's shard.
+  void shrink_caches(bool is);
 
   /// Adds what the stores count to a registry, which outlives `close`.
   void show(core::metrics::registry& r);
@@ -87,11 +99,18 @@ private:
   /// How storage learns that a name points at an object; empty without an index in this process.
   storage::name_check named() const;
 
+  void set_storage_limits();
+
   core::node_config_ptr config_;
+  std::mutex limits_mutex_; ///< of the next three
+  std::uint64_t quota_ = 0;
+  std::uint64_t verified_cache_ = 0;
+  bool caches_shrink_ = false;
   const core::clock& clock_;
   std::shared_ptr<index::store> names_;
   std::shared_ptr<index::name_cache> cache_;
   std::shared_ptr<storage::backend> objects_;
+  std::optional<index::index_metrics> index_metrics_;
   std::optional<storage::storage_metrics> storage_metrics_;
   std::optional<mailbox::mailbox_metrics> mail_metrics_;
   std::optional<core::store::store_metrics> lmdb_metrics_;

@@ -10,6 +10,8 @@
 #include "transport/tcp/tcp_link.hpp"
 #include "transport/tls/tls_link.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -234,6 +236,8 @@ started<std::unique_ptr<servers>> servers::start(server_parts parts) {
   if (ok)
     ok = s->open_http(c.http.tls_address, wire::https, "http.tls-address");
   if (ok)
+    ok = s->open_http_uds();
+  if (ok)
     ok = s->open_oap();
   if (ok)
     ok = s->open_onion();
@@ -280,6 +284,27 @@ started<void> servers::open_http(const std::optional<host_port>& where, wire via
   if (auto ok = listen(*where, secure ? entrance::https : entrance::http, key, make); !ok)
     return ok;
   (secure ? https_ : http_) = public_listeners_.back().address.to_string();
+  return {};
+}
+
+started<void> servers::open_http_uds() {
+  const auto& c = parts_.config->http;
+  if (c.uds.empty())
+    return {};
+  auto failed = [](const core::error& e) {
+    return cannot_start(exit_code_of(e.code), "http.uds: " + e.message);
+  };
+  if (auto ok = transport::own_folder_of(c.uds); !ok)
+    return failed(ok.error());
+  auto fd = transport::listen_unix(c.uds);
+  if (!fd)
+    return failed(fd.error());
+  auto settings = public_settings(entrance::http);
+  settings.users = c.uds_peers;
+  public_listeners_.push_back(
+    {{}, {transport::start_listener(*parts_.on, std::move(*fd), settings,
+                                    http_factory(public_http_, socket_metrics_))}});
+  http_uds_ = c.uds;
   return {};
 }
 
@@ -383,6 +408,8 @@ void servers::stop_accepting() {
     onion_->stop();
   for (const auto& l : public_listeners_)
     l.stop();
+  if (!http_uds_.empty())
+    ::unlink(http_uds_.c_str());
   if (quic_)
     quic_->stop(*parts_.on);
 }
@@ -423,7 +450,8 @@ core::json servers::endpoints() const {
   auto shown = [](const std::string& address) {
     return address.empty() ? core::json(nullptr) : core::json(address);
   };
-  return {{"http", shown(http_)},       {"https", shown(https_)},
+  return {{"http", shown(http_)},       {"http_uds", shown(http_uds_)},
+          {"https", shown(https_)},
           {"oap_tls", shown(oap_tls_)}, {"oap_quic", shown(oap_quic_)},
           {"oap_tor", shown(oap_tor_)}, {"admin", shown(admin_)}};
 }

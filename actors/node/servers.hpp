@@ -63,8 +63,8 @@ public:
   /// Ends what is left.
   void cut();
 
-  /// `{"http","https","oap_tls","oap_quic","oap_tor","admin"}` with the real ports; what is off is
-  /// null.
+  /// `{"http","http_uds","https","oap_tls","oap_quic","oap_tor","admin"}` with the real ports; what
+  /// is off is null.
   core::json endpoints() const;
   std::uint16_t admin_port() const noexcept { return admin_port_; }
   /// Of the certificate that is shown now. Any thread.
@@ -83,6 +83,7 @@ private:
   transport::listener_settings public_settings(transport::entrance label) const;
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
+  started<void> open_http_uds();
   const transport::oap_service_ptr& oap();
   started<void> open_oap();
   started<void> open_oap_tls();
@@ -108,7 +109,7 @@ private:
   std::vector<transport::listeners> public_listeners_;
   std::optional<transport::listeners> admin_listeners_;
   std::optional<transport::quic::quic_listeners> quic_;
-  std::string http_, https_, oap_tls_, oap_quic_, oap_tor_, admin_;
+  std::string http_, http_uds_, https_, oap_tls_, oap_quic_, oap_tor_, admin_;
   std::uint16_t admin_port_ = 0;
 };
 

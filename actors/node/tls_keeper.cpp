@@ -68,9 +68,6 @@ core::result<void> tls_keeper::read_identity(const core::config::transport_secti
 /// From the file, or what was fetched for the same certificate before.
 core::result<void> tls_keeper::read_staple(const core::config::transport_section& c, material& m) {
   if (!c.ocsp.empty()) {
-    if (c.ocsp_fetch)
-      return core::fail(core::ec::bad_request,
-                        "transport.ocsp-fetch: a file is named by transport.ocsp, too; keep one");
     auto staple = core::crypto::ocsp_staple::load(c.ocsp, *m.identity);
     if (!staple)
       return about("transport.ocsp", staple.error());

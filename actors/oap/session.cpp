@@ -189,11 +189,6 @@ std::size_t session::staging_bytes() const noexcept {
   return impl_->tail.held_bytes() + (impl_->joined.filled() > 0 ? impl_->joined.capacity() : 0);
 }
 
-void session::detach() {
-  if (!impl_->tail.empty())
-    impl_->carry_tail();
-}
-
 bool session::take_rejects(reject_notes& out) {
   out.clear();
   out.swap(impl_->notes);

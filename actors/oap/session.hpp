@@ -139,9 +139,6 @@ public:
   std::size_t missing_bytes() const noexcept;
   /// Memory that the unfinished frame keeps alive: the whole of its block, the link's slab too.
   std::size_t staging_bytes() const noexcept;
-  /// Copies the unfinished frame out of the slab that was read, so that the slab is free again:
-  /// for a link that shares its slab with other connections or wants to be small while idle.
-  void detach();
 
   // -- to the owner --------------------------------------------------------------
 

@@ -57,7 +57,7 @@ result<admission> gate::decide(const transport::call& c) {
   if (draining_.load(std::memory_order_relaxed))
     return fail(ec::draining, "the node is stopping", shed_retry_ms);
   if (c.op->needs == access::write && degraded_.load(std::memory_order_relaxed))
-    return fail(ec::degraded, "only reads are served at the moment", shed_retry_ms);
+    return only_reads();
   auto who = identify(c);
   if (auto ok = check_rates(c, who ? *who : principal{}); !ok)
     return std::unexpected{ok.error()};
@@ -67,6 +67,20 @@ result<admission> gate::decide(const transport::call& c) {
   if (!slot)
     return std::unexpected{slot.error()};
   return admission{std::move(*who), std::move(*slot)};
+}
+
+void gate::degrade(std::string missing) {
+  {
+    std::lock_guard guard{missing_mutex_};
+    missing_ = std::move(missing);
+  }
+  degraded_.store(true, std::memory_order_relaxed);
+}
+
+std::unexpected<core::error> gate::only_reads() const {
+  std::lock_guard guard{missing_mutex_};
+  return fail(ec::degraded, "only reads are served at the moment, for want of: " + missing_,
+              shed_retry_ms);
 }
 
 result<principal> gate::identify(const transport::call& c) const {

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
 
 namespace ron::omnigate {
 
@@ -57,8 +59,10 @@ public:
 
   /// From now on every request but those of access `none` is refused.
   void drain() noexcept { draining_.store(true, std::memory_order_relaxed); }
-  /// While true, writes are refused.
-  void degrade(bool on) noexcept { degraded_.store(on, std::memory_order_relaxed); }
+  /// From now on writes are refused, and told what the node misses (names of readiness keys).
+  void degrade(std::string missing);
+  /// They are taken again.
+  void recover() noexcept { degraded_.store(false, std::memory_order_relaxed); }
 
   /// Requests in flight against their limit, 0..1. Long polls wait and press on nobody.
   double pressure() const noexcept;
@@ -67,6 +71,7 @@ public:
   std::uint32_t inflight() const noexcept { return inflight_.used(); }
 
 private:
+  std::unexpected<core::error> only_reads() const;
   core::result<transport::admission> decide(const transport::call& c);
   core::result<transport::principal> identify(const transport::call& c) const;
   core::result<void> check_rates(const transport::call& c, const transport::principal& who);
@@ -83,6 +88,8 @@ private:
   std::atomic<bool> draining_{false};
   std::atomic<bool> degraded_{false};
   std::atomic<bool> shed_{false};
+  mutable std::mutex missing_mutex_;
+  std::string missing_; ///< while degraded
 };
 
 } // namespace ron::omnigate

@@ -123,8 +123,8 @@ public:
 
   /// What decides whether more may come now. A few loads; for every request.
   virtual backend_load load() const noexcept = 0;
-  /// True while a call into the store does not come back, see `store_watch`; as of the last
-  /// `maintain`.
+  /// True while a call into the store does not come back, see `core::store::store_watch`; as of the
+  /// last `maintain`.
   virtual bool stalled() const noexcept { return false; }
   /// Everything, for metrics and people; not for every request.
   virtual storage_stats stats() = 0;

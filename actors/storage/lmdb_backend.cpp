@@ -1,12 +1,12 @@
 #include "storage/lmdb_backend.hpp"
 
+#include "core/store/store_watch.hpp"
 #include "storage/group_copy.hpp"
 #include "storage/lmdb_layout.hpp"
 #include "storage/lmdb_upload.hpp"
 #include "storage/read_plan.hpp"
 #include "storage/replication_lmdb.hpp"
 #include "storage/replication_table.hpp"
-#include "storage/store_watch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -132,7 +132,8 @@ public:
   void maintain() override {
     env_->clear_stale_readers();
     collector_.kick();
-    watch_.look(parts_.clock.now(), log_.stats(), env_->path());
+    const auto writing = lmdb::progress_of(log_.stats());
+    watch_.look(parts_.clock.now(), {&writing, 1}, env_->path());
   }
   bool stalled() const noexcept override { return watch_.stalled(); }
 
@@ -145,14 +146,16 @@ public:
     out.reserved = room_.taken() - std::min(room_.taken(), out.bytes);
     out.cache = cache_.stats();
     out.outboards = outboards_.stats();
+    out.writer = log_.stats();
+    out.stalled = watch_.stalled();
+    if (out.stalled)
+      return out; // what asks the disk would wait with the others
     if (auto view = env_->read()) {
       out.work = view->entries(layout::work);
       out.releases = view->entries(layout::releases);
     }
     if (auto u = env_->usage())
       out.map = *u;
-    out.writer = log_.stats();
-    out.stalled = watch_.stalled();
     return out;
   }
 
@@ -164,7 +167,7 @@ public:
   }
 
 private:
-  store_watch::call watched() noexcept { return watch_.enter(parts_.clock.now()); }
+  lmdb::store_watch::call watched() noexcept { return watch_.enter(parts_.clock.now()); }
   std::optional<result<chunk>> attempt(const core::cid& c, std::uint64_t offset,
                                        std::uint64_t length_max, patience p);
   /// Nothing if a page of it is not in memory and nobody may wait.
@@ -196,7 +199,7 @@ private:
   verified_cache cache_;
   verified_cache outboards_; ///< pages as they were read; nothing in them is taken as verified
   verified_nodes nodes_;
-  store_watch watch_;
+  lmdb::store_watch watch_{"storage"};
   replication_switch notes_;
   collector collector_;
   lmdb_parts parts_;

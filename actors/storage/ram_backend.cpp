@@ -121,7 +121,13 @@ public:
     return work_.page(duty::release, after, limit);
   }
   void settle(const settlement& s, outcome<void> then) override {
-    work_.settle(s);
+    {
+      auto& in = stripe_of(s.cid);
+      std::lock_guard guard{in.mutex};
+      const auto i = in.objects.find(s.cid);
+      if (!s.pointless || i == in.objects.end() || i->second.holders.empty())
+        work_.settle(s);
+    }
     then({});
   }
   /// Nothing was here before replication was on, and nothing is lost but with all the rest: only

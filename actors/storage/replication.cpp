@@ -198,7 +198,7 @@ std::optional<settlement> replication_machine::done(const transfer& t, transfer_
   }
   if (it.running == 0 && it.peers.empty()) {
     items_.erase(i);
-    return settlement{t.cid, t.what};
+    return settlement{t.cid, t.what, {}, how == transfer_outcome::pointless};
   }
   // What one peer has done is remembered: it is not asked again after a restart.
   return how == transfer_outcome::done

@@ -138,7 +138,26 @@ result<bool> note_release(lmdb::transaction& t, const core::cid& c, std::uint64_
   return true;
 }
 
+namespace {
+
+/// True if a duty that was found pointless is to be done by now.
+result<bool> has_come_back(lmdb::transaction& t, const settlement& s) {
+  if (s.what != duty::repair)
+    return is_own(t, s.cid);
+  const auto r = load(t, s.cid);
+  if (!r && r.error().code == ec::not_found)
+    return false;
+  if (!r && r.error().code != ec::bad_digest)
+    return std::unexpected{r.error()};
+  return !r || r->state != object_state::complete;
+}
+
+} // namespace
+
 result<void> settle_work(lmdb::transaction& t, const settlement& s) {
+  if (s.pointless)
+    if (auto back = has_come_back(t, s); !back || *back)
+      return back ? result<void>{} : std::unexpected{back.error()};
   const auto from = s.what == duty::release ? releases : work;
   const auto bit = s.what == duty::repair ? repair_bit : copy_bit;
   auto r = load_row(t, from, s.cid);

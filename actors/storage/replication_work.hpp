@@ -37,6 +37,9 @@ struct settlement {
   core::cid cid;
   duty what = duty::copy;
   std::optional<peer_key> peer{};
+  /// There was nothing to do. It counts if that still holds: what was put, or found damaged, since
+  /// somebody looked is to be done.
+  bool pointless = false;
   bool operator==(const settlement&) const = default;
 };
 

@@ -32,14 +32,12 @@ std::optional<core::bytes> verified_cache::find(std::uint64_t object, std::uint6
 }
 
 void verified_cache::put(std::uint64_t object, std::uint64_t group, const core::bytes& data) {
-  auto share = bytes_max_.load(std::memory_order_relaxed) / stripes;
   auto cost = data.size() + entry_bytes;
-  if (cost > share)
-    return;
   place at{object, group};
   auto& s = stripe_of(at);
   std::lock_guard guard{s.mutex};
-  if (s.entries.contains(at))
+  const auto share = bytes_max_.load(std::memory_order_relaxed) / stripes; // `set_max` locks later
+  if (cost > share || s.entries.contains(at))
     return;
   if (!seen_before(s, place_hash{}(at))) {
     ++s.passed;

@@ -8,6 +8,7 @@ std::string_view to_string(refusal r) noexcept {
     case refusal::per_peer: return "per_peer";
     case refusal::transient: return "transient";
     case refusal::descriptors: return "descriptors";
+    case refusal::user: return "user";
   }
   return "?";
 }

@@ -19,8 +19,9 @@ enum class refusal : std::uint8_t {
   per_peer,    ///< this peer does
   transient,   ///< too many connections have not said who they are yet
   descriptors, ///< the process has no descriptor left
+  user,        ///< of another user, who may not connect to this UNIX socket
 };
-inline constexpr std::size_t refusal_count = 4;
+inline constexpr std::size_t refusal_count = 5;
 std::string_view to_string(refusal r) noexcept;
 
 class connection_budget;

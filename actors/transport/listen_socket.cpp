@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <system_error>
 
@@ -127,6 +128,21 @@ core::result<unique_fd> listen_unix(const std::string& path) {
   if (::listen(fd.get(), 128) != 0)
     return os_fail(path, "listen", errno);
   return fd;
+}
+
+core::result<void> own_folder_of(const std::string& path) {
+  auto folder = std::filesystem::path{path}.parent_path().string();
+  if (folder.empty())
+    folder = ".";
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    return os_fail(folder, "mkdir", errno);
+  struct stat what{};
+  if (::stat(folder.c_str(), &what) != 0)
+    return os_fail(folder, "stat", errno);
+  if ((what.st_mode & 0077) != 0)
+    return core::fail(core::ec::forbidden,
+                      folder + ": others than its owner may enter this folder; chmod 0700");
+  return {};
 }
 
 } // namespace ron::transport

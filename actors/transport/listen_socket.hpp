@@ -34,4 +34,8 @@ core::result<listen_sockets> listen_tcp(const core::config::host_port& where, st
 /// Errors: conflict, bad_request.
 core::result<unique_fd> listen_unix(const std::string& path);
 
+/// Makes the folder of a socket with mode 0700, if it is not there; its own parent must be. Error:
+/// forbidden, if others than its owner may enter it; bad_request.
+core::result<void> own_folder_of(const std::string& path);
+
 } // namespace ron::transport

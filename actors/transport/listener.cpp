@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 
@@ -47,8 +48,18 @@ void refuse(listener_self self, int fd, refusal why) {
     ::send(fd, words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/// True if the process that connected runs as one of `users`.
+bool is_one_of(const std::vector<std::uint32_t>& users, int fd) {
+  ucred peer{};
+  socklen_t n = sizeof peer;
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0
+         && std::ranges::find(users, peer.uid) != users.end();
+}
+
 void admit(listener_self self, unique_fd fd, const sockaddr* address) {
   auto& st = self->state;
+  if (const auto& users = st.settings.users; !users.empty() && !is_one_of(users, fd.get()))
+    return refuse(self, fd.get(), refusal::user);
   // The kernel hands out the lowest free number, so this says how many are in use.
   if (const auto end = st.settings.descriptors_end; end > 0 && fd.get() >= end)
     return refuse(self, fd.get(), refusal::descriptors);

@@ -8,6 +8,7 @@
 #include "transport/peer_address.hpp"
 #include "transport/unique_fd.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,6 +37,9 @@ struct listener_settings {
   int descriptors_end = 0;
   /// Stands for every peer in place of its address: an onion service's circuits come from loopback.
   std::optional<peer_address> all_peers{};
+  /// Of a UNIX socket: the user ids that may connect, by SO_PEERCRED. Empty: everybody who reaches
+  /// it.
+  std::vector<std::uint32_t> users{};
   /// Written (if the socket takes it at once) before a connection over the limits is closed; a
   /// plain HTTP listener says 503 with it.
   core::bytes refusal{};

@@ -33,6 +33,8 @@ class Monitoring(NodeTest):
         # With the parts that have metrics of their own; the daemon of tor is not there and is not needed.
         node = self.node("[tor]\nonion = true\ncontrol = 127.0.0.1:1\n")
         self.series = node.metrics()
+        # And with a disk.
+        self.series |= self.node("[node]\namnesia = false\ndata-dir = data\n").metrics()
         self.names = {name.partition("{")[0] for name in self.series}
 
     def check(self, where, expression):

@@ -292,6 +292,22 @@ class Stapling(TlsTest):
         self.assertIn("Cert Status: good", s_client(node, "-status"))
         self.assertEqual(responder.asked, 1)
 
+    def test_fetching_begins_and_ends_with_a_reload(self):
+        def answer(_request):
+            with open(self.authority.ocsp(self.authority.path("fetching.crt"), "fetched"), "rb") as file:
+                return file.read()
+        responder = Responder(answer)
+        self.addCleanup(responder.close)
+        cert, key = self.authority.issue("fetching", responder.url)
+        own = f"[transport]\ncert = {cert}\nkey = {key}\n"
+        node = self.node(own)
+        self.assertIn("OCSP response: no response sent", s_client(node, "-status"))
+        for fetch, seen in (("true", "Cert Status: good"), ("false", "OCSP response: no response sent")):
+            with open(node.files[-1], "w", encoding="utf-8") as file:
+                file.write(own + f"ocsp-fetch = {fetch}\n")
+            self.reload(node, "taken")
+            wait_until(lambda: seen in s_client(node, "-status"), 20, what=seen)
+
     def test_a_wrong_answer_is_not_stapled(self):
         other = Authority()
         self.addCleanup(other.close)
@@ -306,13 +322,15 @@ class Stapling(TlsTest):
 
     def test_fetching_that_cannot_work_never_starts(self):
         self.install("first")
-        for more, why in ((f"ocsp = {self.authority.path('x')}\n", "a file is named by transport.ocsp, too"),
-                          ("", "the issuer's certificate is not in the chain")):
+        own = f"cert = {self.authority.path('server.crt')}\nkey = {self.authority.path('server.key')}\n"
+        for more, why in ((own + f"ocsp = {self.authority.path('x')}\n",
+                           "ocsp-fetch: true contradicts transport.ocsp, which names a file"),
+                          ("", "ocsp-fetch: true needs transport.cert"),
+                          (own, "ocsp-fetch: the issuer's certificate is not in the chain: transport.cert has to")):
             with self.assertRaises(NodeFailed) as failed:
-                self.node(f"[transport]\ncert = {self.authority.path('server.crt')}\n"
-                          f"key = {self.authority.path('server.key')}\nocsp-fetch = true\n" + more)
+                self.node("[transport]\nocsp-fetch = true\n" + more)
             self.assertEqual(failed.exception.code, EXIT_CONFIG)
-            self.assertIn("transport.ocsp-fetch: " + why, str(failed.exception))
+            self.assertIn(why, str(failed.exception))
 
     def test_nonsense_never_starts(self):
         self.install("first")

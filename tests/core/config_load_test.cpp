@@ -324,9 +324,16 @@ TEST(ConfigRules, PairsAndOrder) {
                     "[cluster]\ncert = a\n", "[transport]\nconnections-max = 255\n",
                     "[transport]\nper-peer-max = 10001\n", "[index]\nalpha = 1\n", "[dht]\nk = 2\n",
                     "[dht]\nrecord-ttl = 1h\n", "[cluster]\ndown-after = 200ms\n",
-                    "[oap]\nmax-frame = 512KiB\nreceive-budget = 256KiB\n"})
+                    "[oap]\nmax-frame = 512KiB\nreceive-budget = 256KiB\n",
+                    "[transport]\nocsp-fetch = true\n",
+                    "[transport]\ncert = a\nkey = b\nocsp-fetch = true\nocsp = c\n"})
     EXPECT_EQ(errors_of(sources_of{text}).size(), 1u) << text;
   EXPECT_EQ(errors_of(sources_of{"[http]\nuds = /s\nuds-peers = [1000]\n"}), lines{});
+  EXPECT_EQ(errors_of(sources_of{"[transport]\nocsp-fetch = true\n"}).at(0),
+            "f.ini:2:14: error: [transport] ocsp-fetch: true needs transport.cert: no authority "
+            "answers for the certificate that the node makes for itself; expected transport.cert "
+            "and transport.key, or the key left out");
+  EXPECT_EQ(errors_of(sources_of{"[transport]\ncert = a\nkey = b\nocsp-fetch = true\n"}), lines{});
 }
 
 TEST(ConfigRules, ListenersDoNotCollide) {
@@ -391,10 +398,11 @@ TEST(ConfigLoad, DiffSaysWhatAReloadMayChange) {
   auto b = config_of(sources_of{"[omnigate]\nrate = 9/s\n[node]\nshards = 2\n[log.level]\ntls = "
                                 "off\n"});
   using d = difference;
-  EXPECT_EQ(diff(a, b), (std::vector<d>{d{"node.shards", "4", "2", false},
-                                        d{"log.level.tls", "", "off", true},
-                                        d{"omnigate.rate", "500/s", "9/s", true},
-                                        d{"log.level.oap", "debug", "", true}}));
+  using enum reload_effect;
+  EXPECT_EQ(diff(a, b), (std::vector<d>{d{"node.shards", "4", "2", refused},
+                                        d{"log.level.tls", "", "off", at_once},
+                                        d{"omnigate.rate", "500/s", "9/s", next_start},
+                                        d{"log.level.oap", "debug", "", at_once}}));
   EXPECT_TRUE(diff(a, a).empty());
 }
 

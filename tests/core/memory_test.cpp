@@ -7,6 +7,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace ron::core {
@@ -76,8 +77,28 @@ TEST(ProcessUsage, SeesWhatTheProcessDoes) {
   EXPECT_GE(after.resident_bytes, before.resident_bytes + (16u << 20));
   EXPECT_GE(after.cpu_seconds, before.cpu_seconds);
   EXPECT_EQ(after.start_unix_seconds, before.start_unix_seconds);
-  EXPECT_GT(resident_bytes(), before.resident_bytes);
   EXPECT_EQ(held->back(), 'x');
+  ::close(fd);
+}
+
+TEST(Memory, PagesOfFilesAreNotTheProcessesOwn) {
+  constexpr std::size_t size = 32u << 20;
+  auto held = std::make_unique<std::string>(size, 'x');
+  const auto own = private_bytes();
+  EXPECT_GE(own, size);
+  EXPECT_LT(own, read_process_usage().resident_bytes);
+  std::string path = ::testing::TempDir() + "ron-memory-XXXXXX";
+  const int fd = ::mkstemp(path.data());
+  ASSERT_GE(fd, 0);
+  ::unlink(path.c_str());
+  ASSERT_EQ(::write(fd, held->data(), size), static_cast<ssize_t>(size));
+  const auto* mapped = static_cast<const char*>(
+    ::mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0));
+  ASSERT_NE(mapped, MAP_FAILED);
+  EXPECT_EQ(mapped[size - 1], 'x');
+  EXPECT_LT(private_bytes(), own + size / 2);
+  EXPECT_GE(read_process_usage().resident_bytes, own + size);
+  ::munmap(const_cast<char*>(mapped), size);
   ::close(fd);
 }
 

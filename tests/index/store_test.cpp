@@ -1,6 +1,8 @@
 #include "core/store/key.hpp"
 #include "index/lmdb_store.hpp"
+#include "core/store/store_watch.hpp"
 #include "index/store.hpp"
+#include "support/stuck_disk.hpp"
 
 #include <gtest/gtest.h>
 
@@ -224,6 +226,37 @@ TEST_P(DurableStore, BringsAnOlderFileUpToDate) {
   EXPECT_FALSE(*db->named(cid_of(3)));
   ASSERT_TRUE(del("b"));
   EXPECT_FALSE(*db->named(cid_of(2)));
+}
+
+TEST_P(Store, NoticesADiskThatDoesNotAnswer) {
+  ron::test::stuck_disk disk; // outlives the store
+  if (folder.empty()) {
+    EXPECT_FALSE(db->stalled());
+    EXPECT_FALSE(db->stats()) << "there is no disk";
+    return;
+  }
+  db.reset();
+  auto opened = open_lmdb_store({(folder / "index").string(), 64u << 20, 16}, clock, &disk);
+  ASSERT_TRUE(opened) << opened.error().message;
+  db = std::move(*opened);
+  ASSERT_TRUE(put("a/x", 1));
+  EXPECT_TRUE(db->stats()->map);
+  disk.stick();
+  outcome<name_written> late;
+  db->put({"a/y", cid_of(2), 0, {}, {}}, late.handler());
+  db->maintain();
+  EXPECT_FALSE(db->stalled());
+  clock.advance(lmdb::store_watch::patience + std::chrono::seconds{1});
+  db->maintain();
+  EXPECT_TRUE(db->stalled()) << "the one job is under way, and nothing waits behind it";
+  EXPECT_FALSE(db->stats()->map) << "whoever asks for figures does not ask the disk";
+  EXPECT_EQ(db->find("a/x")->cid, cid_of(1));
+  disk.go_on();
+  ASSERT_TRUE(late.wait());
+  ASSERT_TRUE(put("a/z", 3)) << "so the writer is through with the one before";
+  db->maintain();
+  EXPECT_FALSE(db->stalled());
+  db.reset();
 }
 
 TEST(RamStore, BudgetRefusesAndRemovingFrees) {

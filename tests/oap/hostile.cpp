@@ -45,8 +45,6 @@ public:
       at += piece.size();
       now_ += std::chrono::milliseconds{random(50)};
       session_.on_bytes(one_slab_ ? piece : core::bytes::copy(piece.view()), now_);
-      if (random(16) == 0)
-        session_.detach();
       react();
       if (random(3) == 0)
         take();

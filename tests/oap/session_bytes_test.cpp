@@ -92,25 +92,6 @@ TEST(OapSessionBytes, OneByteAtATimeIsTheSame) {
   EXPECT_EQ(h.all<ended>().size(), 1u);
 }
 
-TEST(OapSessionBytes, DetachFreesTheSlab) {
-  harness h{role::acceptor};
-  auto w = start_frame_of(1) + data_frame_of(1, 1, "abc");
-  {
-    core::slab slab{200};
-    std::memcpy(slab.room().data(), w.data(), w.size() - 1);
-    slab.commit(w.size() - 1);
-    h.s.on_bytes(slab.cut(0, w.size() - 1), {});
-    h.pump();
-    h.log.clear();
-    EXPECT_FALSE(slab.unshared());
-    h.s.detach();
-    EXPECT_TRUE(slab.unshared());
-  }
-  h.feed({w.back()});
-  ASSERT_EQ(h.all<data>().size(), 1u);
-  EXPECT_EQ(h.all<data>()[0].bytes.text(), "abc");
-}
-
 // The reader says how much a frame needs; what it gets is room for what has arrived.
 TEST(OapSessionBytes, ADeclaredLengthAllocatesNothing) {
   harness h{role::acceptor, {.max_frame = 1u << 20}, R"({"max_frame":1048576})"};
@@ -118,7 +99,6 @@ TEST(OapSessionBytes, ADeclaredLengthAllocatesNothing) {
                .corr = 1}.build();
   h.feed(w);
   h.feed(wire(10, 0));
-  h.s.detach();
   EXPECT_EQ(h.s.partial_bytes(), 48u);
   EXPECT_LE(h.s.memory_bytes(), 8'192u);
 }
@@ -217,9 +197,6 @@ TEST(OapSessionBytes, StagingIsTheBlockThatAnUnfinishedFrameKeeps) {
   slab.commit(10);
   h.s.on_bytes(slab.cut(0, 10), h.now);
   EXPECT_EQ(h.s.staging_bytes(), 4'096u);
-  h.s.detach();
-  EXPECT_LE(h.s.staging_bytes(), 256u);
-  EXPECT_GE(h.s.staging_bytes(), 10u);
 }
 
 TEST(OapSessionBytes, DiscardsAfterTheEnd) {

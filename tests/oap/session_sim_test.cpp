@@ -109,8 +109,6 @@ private:
       in.slices.pop_front();
       in.size -= b.size();
       session_.on_bytes(std::move(b), now);
-      if (chance(5))
-        session_.detach();
       any = true;
     }
     return any;

@@ -122,8 +122,6 @@ std::string outcome(role r, const wire& w, std::size_t piece, rng_t& rng) {
   for (std::size_t at = 0; at < all.size();) {
     auto n = std::min<std::size_t>(all.size() - at, 1 + rng() % piece);
     s.on_bytes(rng() % 2 ? all.slice(at, n) : core::bytes::copy(all.slice(at, n).view()), {});
-    if (rng() % 8 == 0)
-      s.detach();
     at += n;
   }
   s.on_eof(true);

@@ -361,8 +361,6 @@ private:
       auto piece = whole.slice(at, n);
       at += piece.size();
       real_.on_bytes(one_slab ? piece : core::bytes::copy(piece.view()), now_);
-      if (choose_(40) == 0)
-        real_.detach();
     }
   }
 

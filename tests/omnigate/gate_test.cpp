@@ -145,10 +145,13 @@ TEST_F(Gate, LongPollsHaveSlotsOfTheirOwn) {
 }
 
 TEST_F(Gate, DrainingAndDegraded) {
-  g().degrade(true);
+  g().degrade("mailbox_store");
   EXPECT_EQ(code(make(read)), ec::none);
-  EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::degraded);
-  g().degrade(false);
+  const auto refused = admit(make(write, "127.0.0.1:1", token()));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ec::degraded);
+  EXPECT_NE(refused.error().message.find("mailbox_store"), std::string::npos);
+  g().recover();
   EXPECT_EQ(code(make(write, "127.0.0.1:1", token())), ec::none);
   g().drain();
   EXPECT_EQ(code(make(read)), ec::draining);

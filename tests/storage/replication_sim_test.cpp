@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 namespace {
 
@@ -36,7 +39,7 @@ public:
       end();
       if (::testing::Test::HasFatalFailure())
         return false;
-      if (calm_ && list_.empty() && under_way_.empty())
+      if (calm_ && list_.empty() && under_way_.empty() && settlements_.empty())
         return true;
     }
     return false;
@@ -65,10 +68,12 @@ private:
 
   void restart() {
     m_ = std::make_unique<replication_machine>(limits_, copies_, peer_names, dice_());
-    for (const auto& [at, t] : under_way_)
-      if (roll(2) == 0)
-        take_effect(t); // its outcome is lost
+    for (const auto& u : under_way_)
+      if (!u.how && roll(2) == 0)
+        take_effect(u.what); // its outcome is lost
     under_way_.clear();
+    if (roll(2) == 0) // what was queued is lost, too
+      settlements_.clear();
     place_.reset();
   }
 
@@ -83,10 +88,10 @@ private:
     }
     if (roll(50) == 0)
       up_[roll(up_.size())] = roll(3) != 0;
-    if (!all_.empty() && roll(60) == 0) {
-      const auto& c = all_[roll(all_.size())];
-      here_.contains(c) ? del(c) : put(c);
-    }
+    if (!all_.empty() && roll(60) == 0)
+      turn(all_[roll(all_.size())]);
+    if (!under_way_.empty() && roll(40) == 0)
+      turn(under_way_[roll(under_way_.size())].what.cid);
     if (!all_.empty() && roll(100) == 0)
       if (const auto& c = all_[roll(all_.size())]; here_.contains(c) && !list_.contains(c)) {
         damaged_.insert(c); // of what others have by now
@@ -97,11 +102,16 @@ private:
     if (copies_ != later_ && all_.size() > total / 2 && roll(20) == 0)
       raise();
   }
+  void turn(const core::cid& c) {
+    here_.contains(c) ? del(c) : put(c);
+  }
   /// A reload, and then the walk over what is there. As the stores do it: a copy that is on the
-  /// list stays as it is.
+  /// list stays as it is, and what was written off before is off the list when the walk begins.
   void raise() {
     copies_ = later_;
     m_->set_copies(copies_);
+    for (const auto& s : std::exchange(settlements_, {}))
+      write_off(s.second);
     for (const auto& c : here_) {
       damaged_.erase(c);
       if (auto& r = list_[c]; r.what != duty::copy)
@@ -125,6 +135,9 @@ private:
     auto i = place_ ? list_.upper_bound(*place_) : list_.begin();
     std::vector<settlement> over;
     for (int n = 0; n < 4 && i != list_.end(); ++n, ++i) {
+      if (std::ranges::contains(settlements_, i->first,
+                                [](const auto& q) { return q.second.cid; }))
+        continue;
       if (auto s = m_->add({i->first, i->second.what, i->second.served}, now_))
         over.push_back(*s);
       place_ = i->first;
@@ -137,26 +150,35 @@ private:
 
   void begin() {
     std::set<std::uint32_t> busy;
-    for (const auto& [at, t] : under_way_)
-      ASSERT_TRUE(busy.insert(t.peer).second) << "two transfers with one peer";
+    for (const auto& u : under_way_)
+      ASSERT_TRUE(busy.insert(u.what.peer).second) << "two transfers with one peer";
     while (auto t = m_->next(now_)) {
       ASSERT_TRUE(busy.insert(t->peer).second);
       ++transfers_;
-      under_way_.emplace_back(now_ + 50ms * static_cast<int>(1 + roll(40)), *t);
+      const auto effect = now_ + 50ms * static_cast<int>(1 + roll(40));
+      const auto end = effect + 50ms * static_cast<int>(roll(4));
+      under_way_.push_back({effect, end, *t, std::nullopt});
     }
     ASSERT_LE(m_->tracked(), limits_.tracked_max);
   }
 
   void end() {
     for (std::size_t n = 0; n < under_way_.size();) {
-      if (under_way_[n].first > now_) {
+      auto& u = under_way_[n];
+      if (!u.how && u.effect <= now_)
+        u.how = outcome_of(u.what);
+      if (u.end > now_) {
         ++n;
         continue;
       }
-      const auto t = under_way_[n].second;
+      const auto ended = u;
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(n));
-      if (auto s = m_->done(t, outcome_of(t), now_))
+      if (auto s = m_->done(ended.what, *ended.how, now_))
         settle(*s);
+    }
+    while (!settlements_.empty() && settlements_.front().first <= now_) {
+      write_off(settlements_.front().second);
+      settlements_.pop_front();
     }
   }
 
@@ -191,10 +213,16 @@ private:
     return transfer_outcome::done;
   }
 
-  /// As the stores do it.
+  /// The store's writer comes to it in a while, in order.
   void settle(const settlement& s) {
+    settlements_.emplace_back(now_ + 50ms * static_cast<int>(roll(3)), s);
+  }
+  /// As the stores do it.
+  void write_off(const settlement& s) {
     auto i = list_.find(s.cid);
     if (i == list_.end() || i->second.what != s.what)
+      return;
+    if (s.pointless && (s.what == duty::repair ? damaged_ : here_).contains(s.cid))
       return;
     if (s.peer)
       i->second.served.push_back(*s.peer);
@@ -214,7 +242,14 @@ private:
   std::set<core::cid> here_;
   std::set<core::cid> damaged_;
   std::vector<core::cid> all_;
-  std::vector<std::pair<core::instant, transfer>> under_way_;
+  struct under_way {
+    core::instant effect;
+    core::instant end; ///< when the machine hears of it
+    transfer what;
+    std::optional<transfer_outcome> how;
+  };
+  std::vector<under_way> under_way_;
+  std::deque<std::pair<core::instant, settlement>> settlements_; ///< on their way to the list
   std::vector<bool> up_ = std::vector<bool>(peer_names.size(), true);
   std::optional<core::cid> place_;
   std::uint64_t transfers_ = 0;

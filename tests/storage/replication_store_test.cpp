@@ -1,7 +1,10 @@
 #include "storage/replication_table.hpp"
 #include "storage_fixture.hpp"
 
+#include <fstream>
+#include <iterator>
 #include <set>
+#include <string>
 
 namespace {
 
@@ -129,6 +132,73 @@ TEST_F(ReplicationWalk, ADeleteOutlivesTheProcess) {
     [&](auto then) { db->settle({c, duty::release, 3}, std::move(then)); }));
   reopen();
   EXPECT_EQ(*db->releases({}, 10), (std::vector{work_item{c, duty::release, {3}}}));
+}
+
+/// What somebody found gone may have been put again before the store hears of it.
+TEST(ReplicationWork, WhatWasFoundPointlessIsDoneIfItHasComeBack) {
+  const temporary_folder folder;
+  core::manual_clock clock;
+  std::unique_ptr<backend> stores[] = {open_lmdb(lmdb_options(folder), clock),
+                                       make_ram_backend(0, clock)};
+  for (auto& db : stores) {
+    db->set_replication({.copies = true, .others = true});
+    const auto body = noise(10, 1);
+    const auto c = put(*db, body)->cid;
+    const auto settle = [&](bool pointless) {
+      ASSERT_TRUE(wait_for<void>([&](auto then) {
+        db->settle({c, duty::copy, {}, pointless}, std::move(then));
+      }));
+    };
+    settle(true);
+    EXPECT_EQ(db->work({}, 10)->size(), 1u) << "it is here, so there is a copy to make";
+    settle(false);
+    EXPECT_TRUE(db->work({}, 10)->empty());
+    ASSERT_TRUE(put(*db, noise(10, 2), tenant_of(77), 100'000, origin::replica));
+    EXPECT_TRUE(db->work({}, 10)->empty());
+    // Gone: the same settlement ends the duty.
+    ASSERT_TRUE(put(*db, body, tenant_of(5)));
+    ASSERT_TRUE(wait_for<void>([&](auto then) { db->del(c, {}, std::move(then)); }));
+    settle(true);
+    EXPECT_TRUE(db->work({}, 10)->empty());
+    EXPECT_EQ(db->releases({}, 10)->size(), 1u);
+    db.reset();
+  }
+}
+
+/// A repair that was pointless when somebody looked may be wanted by now.
+TEST(ReplicationWork, ARepairIsWantedAsLongAsTheObjectIsDamaged) {
+  const temporary_folder folder;
+  core::manual_clock clock;
+  const auto options = lmdb_options(folder);
+  auto db = open_lmdb(options, clock);
+  const auto body = noise(200'000, 1);
+  const auto c = put(*db, body)->cid;
+  const auto repair = [&] {
+    auto all = db->work({}, 10);
+    return all && all->size() == 1 && all->front().what == duty::repair;
+  };
+  const auto settle_pointless = [&] {
+    ASSERT_TRUE(wait_for<void>(
+      [&](auto then) { db->settle({c, duty::repair, {}, true}, std::move(then)); }));
+  };
+  db.reset();
+  {
+    std::fstream file{options.path + "/data.mdb", std::ios::in | std::ios::out | std::ios::binary};
+    std::string all{std::istreambuf_iterator<char>{file}, {}};
+    const auto at = all.find(std::string{body.begin() + 1'000, body.begin() + 1'100});
+    ASSERT_NE(at, all.npos);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(static_cast<char>(all[at] ^ 1));
+  }
+  db = open_lmdb(options, clock);
+  db->set_replication({.copies = true, .others = true});
+  EXPECT_FALSE(db->read(c, 0, 100));
+  ASSERT_TRUE(eventually(repair));
+  settle_pointless();
+  EXPECT_TRUE(repair()) << "it is damaged";
+  ASSERT_TRUE(wait_for<void>([&](auto then) { db->del(c, {}, std::move(then)); }));
+  settle_pointless();
+  EXPECT_FALSE(repair());
 }
 
 } // namespace

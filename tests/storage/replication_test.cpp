@@ -216,7 +216,8 @@ TEST_F(ReplicationMachine, FewerCopiesWhileAnObjectIsUnderWay) {
   m.set_copies(1);
   EXPECT_FALSE(m.done(*first, transfer_outcome::unreachable, now)) << "nor again";
   EXPECT_FALSE(m.next(now + 1h));
-  EXPECT_EQ(m.done(*second, transfer_outcome::pointless, now), (settlement{w.cid, w.what}));
+  EXPECT_EQ(m.done(*second, transfer_outcome::pointless, now),
+            (settlement{w.cid, w.what, {}, true}));
   EXPECT_EQ(m.tracked(), 0u);
   EXPECT_EQ(m.add(w, now + 1h), (settlement{w.cid, w.what}));
   // A release goes on: it is for all peers, whatever the number of copies.
@@ -369,7 +370,8 @@ TEST_F(ReplicationMachine, WhatIsPointlessIsOver) {
   m.add(w, now);
   auto t = m.next(now);
   ASSERT_TRUE(t);
-  EXPECT_EQ(m.done(*t, transfer_outcome::pointless, now), (settlement{w.cid, w.what}));
+  EXPECT_EQ(m.done(*t, transfer_outcome::pointless, now),
+            (settlement{w.cid, w.what, {}, true}));
   EXPECT_EQ(m.tracked(), 0u);
 }
 

@@ -1,77 +1,38 @@
-#include "storage/store_watch.hpp"
+#include "core/store/store_watch.hpp"
 #include "storage_fixture.hpp"
+#include "support/stuck_disk.hpp"
 
 #include <cstring>
 #include <fstream>
-#include <optional>
+#include <future>
 #include <vector>
 
 namespace {
 
 using namespace ron::test;
 
-struct StoreWatch : ::testing::Test {
-  core::instant now{1h};
-  store_watch watch;
-  core::store::writer_stats writer;
-  bool stalled() {
-    watch.look(now, writer, "/data/storage");
-    return watch.stalled();
-  }
-};
-
-TEST_F(StoreWatch, ACallThatDoesNotComeBack) {
-  EXPECT_FALSE(stalled());
-  {
-    std::optional<store_watch::call> first{watch.enter(now)};
-    now += 20s;
-    const auto second = watch.enter(now);
-    now += 10s;
-    EXPECT_FALSE(stalled());
-    now += 1s;
-    EXPECT_TRUE(stalled());
-    EXPECT_EQ(watch.look(now, writer, "/data/storage"), 31s);
-    first.reset();
-    EXPECT_FALSE(stalled()) << "it came back";
-    now += 20s;
-    EXPECT_TRUE(stalled()) << "the second one does not";
-  }
-  EXPECT_FALSE(stalled());
-}
-
-TEST_F(StoreWatch, AWriterThatCommitsNothing) {
-  writer.queued_jobs = 1;
-  for (int i = 0; i < 100; ++i) {
-    now += 20s;
-    ++writer.commits;
-    EXPECT_FALSE(stalled());
-  }
-  now += 31s;
-  EXPECT_TRUE(stalled());
-  writer.queued_jobs = 0;
-  EXPECT_FALSE(stalled()) << "nobody waits";
-  now += 1h;
-  EXPECT_FALSE(stalled());
-  writer.queued_jobs = 1;
-  now += 20s;
-  EXPECT_FALSE(stalled());
-  now += 20s;
-  EXPECT_TRUE(stalled());
-  ++writer.failed_commits;
-  EXPECT_FALSE(stalled()) << "a failure is an answer";
-}
-
-TEST_F(StoreWatch, HasABound) {
-  std::vector<store_watch::call> calls;
-  for (std::size_t i = 0; i < 2 * store_watch::calls_max; ++i)
-    calls.push_back(watch.enter(now));
-  now += 1h;
-  EXPECT_TRUE(stalled());
-  calls.clear();
-  EXPECT_FALSE(stalled());
-  const auto again = watch.enter(now);
-  now += 1h;
-  EXPECT_TRUE(stalled()) << "there is room again";
+TEST(StoreWatch, NoticesACommitThatDoesNotComeBack) {
+  const temporary_folder folder;
+  core::manual_clock clock;
+  stuck_disk disk; // outlives the store
+  auto db = open_lmdb(lmdb_options(folder), clock, &disk);
+  const auto c = put(*db, noise(100, 1));
+  ASSERT_TRUE(c);
+  disk.stick();
+  std::promise<result<object_info>> late;
+  db->pin(c->cid, [&](result<object_info> r) { late.set_value(std::move(r)); });
+  db->maintain();
+  EXPECT_FALSE(db->stalled());
+  clock.advance(core::store::store_watch::patience + 1s);
+  db->maintain();
+  EXPECT_TRUE(db->stalled()) << "the one job is under way, and nothing waits behind it";
+  EXPECT_TRUE(db->stats().stalled);
+  EXPECT_FALSE(db->stats().map) << "whoever asks for figures does not ask the disk";
+  disk.go_on();
+  ASSERT_TRUE(late.get_future().get());
+  ASSERT_TRUE(put(*db, noise(100, 2))) << "so the writer is through with the one before";
+  db->maintain();
+  EXPECT_FALSE(db->stalled());
 }
 
 // -- a tree that leads in circles ----------------------------------------------------------------

@@ -7,7 +7,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include <optional>
+#include <memory>
 #include <utility>
 
 namespace ron::core::crypto {
@@ -111,7 +111,8 @@ result<void> verify(const std::string& url, const std::string& der, const identi
 
 result<std::string> ocsp_responder(const identity& about) {
   if (about.chain().size() < 2)
-    return fail(ec::bad_request, "the issuer's certificate is not in the chain");
+    return fail(ec::bad_request, "the issuer's certificate is not in the chain: transport.cert has "
+                                 "to hold it behind the node's own");
   owned<STACK_OF(OPENSSL_STRING), free_addresses> all{X509_get1_ocsp(about.leaf())};
   for (int i = 0; i < sk_OPENSSL_STRING_num(all.get()); ++i) {
     const std::string url = sk_OPENSSL_STRING_value(all.get(), i);

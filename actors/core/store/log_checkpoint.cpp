@@ -33,9 +33,8 @@ result<void> log_checkpoint::make(transaction& t, const log_step& s) {
 
 const net_changes& log_checkpoint::changes() {
   if (!changes_) {
-    auto payloads = source_.replayed;
-    for (const auto& b : source_.blocks)
-      payloads.push_back(b.view());
+    std::vector<byte_view> payloads;
+    each_payload([&](byte_view p) { payloads.push_back(p); });
     changes_ = std::make_unique<net_changes>(payloads, source_.trust_fresh);
   }
   return *changes_;

@@ -19,6 +19,9 @@ using value_end = std::function<void(const log_step&, std::vector<std::uint8_t>&
 /// how much of it the environment has: id u64, lsn u64.
 inline constexpr std::string_view log_place_key = "log";
 
+/// Payloads of a log in the order of their records, to be shared by who reads them.
+using log_blocks = std::shared_ptr<const std::vector<log_steps>>;
+
 /// Changes of a log that are on their way into the environment behind it. They are made in several
 /// transactions, each small enough not to hold up whoever waits for the same disk; the last one
 /// says that all of them have been made. Before that they can be made again from the start.
@@ -33,7 +36,7 @@ public:
   struct source {
     std::uint64_t id = 0;
     std::uint64_t last_lsn = 0;
-    std::vector<log_steps> blocks;
+    std::vector<log_blocks> blocks;
     std::vector<std::vector<std::uint8_t>> images;
     std::vector<byte_view> replayed; ///< into `images`
     bool trust_fresh = true;         ///< see `net_changes`
@@ -45,6 +48,16 @@ public:
 
   std::uint64_t last_lsn() const noexcept { return source_.last_lsn; }
   std::size_t claims() const noexcept { return source_.claims; }
+
+  /// Calls `f(payload)` for each in order. Any thread, also while it runs.
+  template <class F>
+  void each_payload(F f) const {
+    for (const auto payload : source_.replayed)
+      f(payload);
+    for (const auto& blocks : source_.blocks)
+      for (const auto& b : *blocks)
+        f(b.view());
+  }
 
   /// What the source comes to; made when it is asked for the first time. Not while it runs.
   const net_changes& changes();

@@ -75,7 +75,7 @@ logged_store::open(logged_store_options options, faults* injected) {
   if (auto ok = out->open_log(); !ok)
     return std::unexpected{ok.error()};
   out->start();
-  // If the disk does not let it happen now it happens later; until then nothing can be read.
+  // If the disk does not let it happen now it happens later; until then readers merge.
   (void)out->settle();
   return out;
 }
@@ -128,6 +128,8 @@ std::expected<void, open_error> logged_store::open_log() {
   room_ = env_->room_for_data(plenty);
   if (replay->last_lsn == *applied)
     return {};
+  for (const auto& image : s.images)
+    frozen_bytes_ += image.size();
   s.id = id_;
   s.end_value = options_.end_value;
   s.last_lsn = replay->last_lsn;
@@ -198,6 +200,7 @@ bool logged_store::is_enough() const noexcept {
 
 bool logged_store::wait_for_work(group& g) {
   std::unique_lock lock{mutex_};
+  stats_.working_jobs = 0;
   for (;;) {
     if (checkpoint_due(steady::now()))
       begin_checkpoint(lock);
@@ -230,6 +233,7 @@ void logged_store::take(group& g) {
     g.items.push_back({std::move(job), {}, {}, 0});
     queue_.pop_front();
   }
+  stats_.working_jobs = g.items.size();
 }
 
 void logged_store::keep(group& g) {
@@ -330,6 +334,7 @@ void logged_store::finish(group& g, const result<void>& kept, std::chrono::nanos
       if (!item.outcome || item.job.steps.size() == 0)
         continue;
       block_steps_ += item.job.steps.count();
+      block_bytes_ += item.job.steps.size();
       block_claims_ += item.claims;
       blocks_.push_back(std::move(item.job.steps));
     }
@@ -340,8 +345,27 @@ void logged_store::finish(group& g, const result<void>& kept, std::chrono::nanos
 
 // -- checkpoints ----------------------------------------------------------------------------------
 
+/// With the lock held.
+void logged_store::share_blocks() {
+  if (!blocks_.empty())
+    shared_.push_back(
+      std::make_shared<const std::vector<log_steps>>(std::exchange(blocks_, {})));
+}
+
+pending_changes logged_store::pending(const pending_changes::filter& wanted) {
+  std::shared_ptr<const log_checkpoint> frozen;
+  std::vector<log_blocks> since;
+  {
+    std::lock_guard guard{mutex_};
+    share_blocks();
+    frozen = frozen_;
+    since = shared_;
+  }
+  return {std::move(frozen), std::move(since), wanted};
+}
+
 bool logged_store::checkpoint_due(steady::time_point now) const {
-  if (running_ || (!frozen_ && blocks_.empty()))
+  if (running_ || (!frozen_ && !has_blocks()))
     return false;
   if (wanted_ > applied_)
     return true;
@@ -352,7 +376,7 @@ bool logged_store::checkpoint_due(steady::time_point now) const {
 
 /// When one is due though nothing comes.
 std::optional<logged_store::steady::time_point> logged_store::next_checkpoint() const {
-  if (running_ || (!frozen_ && blocks_.empty()))
+  if (running_ || (!frozen_ && !has_blocks()))
     return std::nullopt;
   return frozen_ ? retry_at_ : std::max(retry_at_, last_append_ + options_.idle);
 }
@@ -364,9 +388,11 @@ void logged_store::begin_checkpoint(std::unique_lock<std::mutex>& lock) {
     s.id = id_;
     s.end_value = options_.end_value;
     s.last_lsn = log_->last_lsn();
-    s.blocks = std::exchange(blocks_, {});
+    share_blocks();
+    s.blocks = std::exchange(shared_, {});
     s.claims = std::exchange(block_claims_, 0);
     frozen_steps_ = std::exchange(block_steps_, 0);
+    frozen_bytes_ = std::exchange(block_bytes_, 0);
     frozen_ = std::make_shared<log_checkpoint>(std::move(s));
   }
   running_ = true;
@@ -396,6 +422,7 @@ void logged_store::on_checkpoint(const result<void>& r, steady::time_point began
       applied_ = frozen_->last_lsn();
       over = std::exchange(frozen_, nullptr);
       frozen_steps_ = 0;
+      frozen_bytes_ = 0;
     } else {
       ++failures_;
       last_failure_ = r;
@@ -412,7 +439,7 @@ result<void> logged_store::checkpoint_now() {
   std::unique_lock lock{mutex_};
   for (int round = 0; round < 2; ++round) {
     done_.wait(lock, [this] { return !running_; });
-    if (!frozen_ && blocks_.empty())
+    if (!frozen_ && !has_blocks())
       return {};
     const auto seen = failures_;
     begin_checkpoint(lock);
@@ -454,8 +481,10 @@ log_stats logged_store::stats() const {
   out.bytes_max = log_->bytes_max();
   out.segments = log_->segments();
   out.pending_steps = block_steps_ + frozen_steps_;
+  out.pending_bytes = block_bytes_ + frozen_bytes_;
   out.queued_jobs = queue_.size();
   out.queued_bytes = queue_bytes_;
+  out.queued_bytes_max = options_.queue_bytes_max;
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include "core/store/append_log.hpp"
 #include "core/store/environment.hpp"
 #include "core/store/log_checkpoint.hpp"
+#include "core/store/pending_changes.hpp"
 #include "core/store/writer.hpp"
 
 #include <chrono>
@@ -59,6 +60,7 @@ struct log_stats {
   std::uint64_t bytes_max = 0;          ///< bound of it
   std::uint64_t segments = 0;           ///< now
   std::uint64_t pending_steps = 0;      ///< now, in the log and not in the environment
+  std::uint64_t pending_bytes = 0;      ///< now, of memory that these take; `bytes_max` bounds it
   std::uint64_t syncs = 0;
   std::uint64_t failed_syncs = 0;       ///< writes that failed, too
   std::uint64_t written_bytes = 0;      ///< what fills pages included
@@ -67,6 +69,8 @@ struct log_stats {
   std::uint64_t refused_jobs = 0;       ///< the queue was full
   std::uint64_t queued_jobs = 0;        ///< now
   std::uint64_t queued_bytes = 0;       ///< now
+  std::uint64_t queued_bytes_max = 0;   ///< bound of it
+  std::uint64_t working_jobs = 0;       ///< now: taken off the queue and not told of
   std::uint64_t checkpoints = 0;
   std::uint64_t failed_checkpoints = 0;
   std::uint64_t damaged_records = 0;    ///< found at the opening
@@ -103,6 +107,11 @@ public:
   /// Not on a shard, nor on the threads of this.
   result<void> settle();
 
+  /// What has been told of and may not be in the environment, for who reads it there: see
+  /// `merged_cursor`. Any thread; takes time with what the log holds.
+  pending_changes pending(const pending_changes::filter& wanted);
+  const value_end& end_value() const noexcept { return options_.end_value; }
+
   /// A counter that `raise` steps have brought to this, as of the opening; it may not be in the
   /// environment yet. 0 = none.
   std::uint64_t raised(table in, byte_view key);
@@ -133,6 +142,8 @@ private:
   result<void> append(group& g);
   void finish(group& g, const result<void>& kept, std::chrono::nanoseconds took);
 
+  bool has_blocks() const noexcept { return !blocks_.empty() || !shared_.empty(); }
+  void share_blocks();
   bool checkpoint_due(steady::time_point now) const;
   std::optional<steady::time_point> next_checkpoint() const;
   void begin_checkpoint(std::unique_lock<std::mutex>& lock);
@@ -161,10 +172,13 @@ private:
 
   // What is in the log and not in the environment: kept since, and on its way.
   std::vector<log_steps> blocks_;
+  std::vector<log_blocks> shared_; ///< before `blocks_`: somebody reads them
   std::size_t block_steps_ = 0;
+  std::size_t block_bytes_ = 0;
   std::size_t block_claims_ = 0;
   std::shared_ptr<log_checkpoint> frozen_;
   std::size_t frozen_steps_ = 0;
+  std::size_t frozen_bytes_ = 0;
   bool running_ = false;
   std::uint64_t applied_ = 0;
   std::uint64_t wanted_ = 0;        ///< somebody waits for this lsn

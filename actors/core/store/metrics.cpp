@@ -29,13 +29,13 @@ constexpr auto gauge = metrics::kind::gauge;
 
 constexpr family families[] = {
   {gauge, "lmdb_map_bytes", "Cap of the file (lmdb.map-max)",
-   [](const store_report& r) { return number(r.usage.map_bytes); }},
+   [](const store_report& r) { return number(r.usage->map_bytes); }},
   {gauge, "lmdb_used_bytes", "Bytes of pages in use; new data is refused at 95 % of the map",
-   [](const store_report& r) { return number(r.usage.used_bytes); }},
+   [](const store_report& r) { return number(r.usage->used_bytes); }},
   {gauge, "lmdb_file_bytes", "Bytes up to the last page ever used",
-   [](const store_report& r) { return number(r.usage.file_bytes); }},
+   [](const store_report& r) { return number(r.usage->file_bytes); }},
   {gauge, "lmdb_readers", "Reader slots taken",
-   [](const store_report& r) { return number(r.usage.readers); }},
+   [](const store_report& r) { return number(r.usage->readers); }},
   {gauge, "lmdb_queue_jobs", "Write jobs that wait",
    [](const store_report& r) { return number(r.writer.queued_jobs); }},
   {gauge, "lmdb_queue_bytes", "Bytes of write jobs that wait",
@@ -74,6 +74,8 @@ constexpr log_family log_families[] = {
    [](const log_stats& s) { return number(s.bytes_max); }},
   {gauge, "store_log_pending", "Changes that are in the log and not in LMDB",
    [](const log_stats& s) { return number(s.pending_steps); }},
+  {gauge, "store_log_pending_bytes", "Memory that these take; store_log_bytes_max bounds it",
+   [](const log_stats& s) { return number(s.pending_bytes); }},
   {gauge, "store_log_queue_jobs", "Write jobs that wait for the log",
    [](const log_stats& s) { return number(s.queued_jobs); }},
   {gauge, "store_log_queue_bytes", "Bytes of write jobs that wait for the log",
@@ -111,12 +113,18 @@ constexpr log_family log_families[] = {
 /// The last report of each source; a scrape, which holds the registry's lock, asks for many values
 /// at once.
 struct store_metrics::cache {
-  explicit cache(std::vector<store_source> s) : sources(std::move(s)), reports(sources.size()) {}
+  explicit cache(std::vector<store_source> s)
+    : sources(std::move(s)), reports(sources.size(), {{environment_usage{}, {}, {}}, {}}) {
+    // nop
+  }
 
   const store_report& at(std::size_t i) {
     auto& [report, taken] = reports[i];
     if (auto now = steady::now(); taken == steady::time_point{} || now - taken > 500ms) {
-      report = sources[i].report();
+      auto fresh = sources[i].report();
+      if (!fresh.usage)
+        fresh.usage = report.usage;
+      report = std::move(fresh);
       taken = now;
     }
     return report;

@@ -15,7 +15,7 @@ namespace ron::core::store {
 
 /// What one environment and its writer report.
 struct store_report {
-  environment_usage usage;
+  std::optional<environment_usage> usage; ///< none: as the last time
   writer_stats writer;
   std::optional<log_stats> log{}; ///< if one lies in front of it
 };

@@ -98,6 +98,7 @@ void writer::run() {
 
 bool writer::wait_for_work() {
   std::unique_lock lock{mutex_};
+  stats_.working_jobs = 0;
   work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
   if (queue_.empty())
     return false;
@@ -119,7 +120,9 @@ std::optional<write_job> writer::next(const batch& b) {
   if (!b.items.empty() && steady::now() >= b.end)
     return std::nullopt;
   std::lock_guard guard{mutex_};
-  return queue_.pop(b.bytes, limits_.batch_bytes);
+  auto job = queue_.pop(b.bytes, limits_.batch_bytes);
+  stats_.working_jobs += job ? 1 : 0;
+  return job;
 }
 
 // -- one batch --------------------------------------------------------------------------------

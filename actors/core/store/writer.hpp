@@ -26,7 +26,7 @@ struct writer_limits {
   std::chrono::microseconds batch_time{2'000};
 };
 
-/// What a writer has done. Totals since start, except the depths.
+/// What a writer has done. Totals since start, except the last three.
 struct writer_stats {
   /// Commit times by power of two: bucket i counts those below 2^i us, the last one the rest.
   static constexpr std::size_t buckets = 24;
@@ -45,6 +45,7 @@ struct writer_stats {
   std::array<std::uint64_t, buckets> commit_times{};
   std::size_t queued_jobs = 0;
   std::size_t queued_bytes = 0;
+  std::size_t working_jobs = 0; ///< now: taken off the queue and not told of
 };
 
 /// The only thread that writes to an environment. Jobs are gathered into group commits; nobody is

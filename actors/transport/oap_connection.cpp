@@ -59,7 +59,7 @@ void oap_connection::link_opened(const link_info& info) {
   settings.independent_streams = info.independent_streams;
   session_.emplace(oap::role::acceptor, std::move(settings));
   line_.opened(info.independent_streams);
-  pump();
+  write_soon(); // HELLO leaves with the last of the handshake
 }
 
 void oap_connection::link_read(core::bytes slice) {
@@ -76,17 +76,16 @@ void oap_connection::link_read(core::bytes slice) {
 }
 
 /// Hands out what a read brought. If all who got something have spoken, there is nothing to wait
-/// for: it is written at once, while it is in the cache. Not by a link of datagrams, which gathers
-/// those of many connections.
+/// for: it is written while it is in the cache.
 void oap_connection::hand_out() {
   collecting_ = true;
   silent_ = false;
   take_events();
   collecting_ = false;
-  if (silent_ || info_.independent_streams)
+  if (silent_)
     write_later();
   else
-    write_out();
+    write_soon();
 }
 
 void oap_connection::link_read_end(bool clean) {
@@ -132,6 +131,14 @@ void oap_connection::link_failed(const core::error& why) {
 void oap_connection::pump() {
   take_events();
   write_later();
+}
+
+/// Now, but not on a link of datagrams, which gathers those of many connections.
+void oap_connection::write_soon() {
+  if (info_.independent_streams)
+    write_later();
+  else
+    write_out();
 }
 
 /// Once, when all streams have had their turn.

@@ -73,6 +73,7 @@ private:
 
   void pump();
   void hand_out();
+  void write_soon();
   void write_later();
   void take_events();
   void happened(oap::corr_t corr, std::span<oap::event> events);

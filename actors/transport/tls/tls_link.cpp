@@ -101,8 +101,11 @@ void tls_link::arrived(core::byte_view raw) {
   core::bytes slice;
   if (!decrypt(raw, slab_.room(), slice))
     return;
-  if (!was_open && session_.is_open())
+  if (!was_open && session_.is_open()) {
     report_open();
+    if (!is_closed())
+      send_output(); // of the handshake, unless the owner has written: then it went along
+  }
   go_on(std::move(slice));
 }
 
@@ -124,9 +127,7 @@ bool tls_link::decrypt(core::byte_view& raw, std::span<std::uint8_t> room, core:
   auto begin = slab_.filled();
   const auto was_open = session_.is_open();
   auto done = session_.feed(raw, room);
-  if (!was_open && session_.is_open())
-    post([this] { send_output(); }); // tickets; the owner's first write takes them along
-  else
+  if (was_open || !session_.is_open() || !done)
     send_output();
   if (!done) {
     fail(done.error());

@@ -44,6 +44,12 @@ public:
     return *this;
   }
 
+  /// Items that are encoded already, heads and all: what is the same in every answer.
+  cbor_writer& encoded(std::string_view items) {
+    out_ += items;
+    return *this;
+  }
+
   bytes finish() const { return bytes::copy(std::string_view{out_}); }
 
 private:

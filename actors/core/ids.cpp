@@ -1,6 +1,7 @@
 #include "core/ids.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -45,21 +46,27 @@ bool all_zero(byte_view v) noexcept {
   return std::ranges::all_of(v, [](std::uint8_t b) { return b == 0; });
 }
 
+std::uint64_t big_endian(const std::uint8_t* at) noexcept {
+  std::uint64_t x = 0;
+  std::memcpy(&x, at, sizeof x);
+  return std::endian::native == std::endian::little ? std::byteswap(x) : x;
+}
+
+/// Twelve digits for the lowest 60 bits.
+void put_digits(char* to, std::uint64_t bits) noexcept {
+  for (int i = 11; i >= 0; --i, bits >>= 5)
+    to[i] = crockford[bits & 31];
+}
+
 std::array<char, ulid::text_size> ulid_text(const ulid& u) noexcept {
   std::array<char, ulid::text_size> out{};
-  // 26 digits are 130 bits, the first two always zero. From the last digit to the first.
-  std::uint64_t bits = 0;
-  unsigned have = 0;
-  std::size_t byte = u.value.size();
-  for (std::size_t i = out.size(); i-- > 0;) {
-    while (have < 5 && byte > 0) {
-      bits |= std::uint64_t{u.value[--byte]} << have;
-      have += 8;
-    }
-    out[i] = crockford[bits & 31];
-    bits >>= 5;
-    have -= have < 5 ? have : 5;
-  }
+  // 26 digits are 130 bits, the first two always zero.
+  const auto high = big_endian(u.value.data());
+  const auto low = big_endian(u.value.data() + 8);
+  out[0] = crockford[high >> 61];
+  out[1] = crockford[high >> 56 & 31];
+  put_digits(out.data() + 2, high << 4 | low >> 60);
+  put_digits(out.data() + 14, low);
   return out;
 }
 

@@ -72,6 +72,14 @@ void object_reader::asks_for(std::string_view name) {
     asked_.push_back(name);
 }
 
+/// True if it is sure that a field which need not be there is not. It has been asked for.
+bool object_reader::is_absent(std::string_view name) {
+  if (packed_ == nullptr)
+    return false;
+  asks_for(name);
+  return !packed_->has(name);
+}
+
 bool object_reader::has(std::string_view name) const {
   if (packed_ != nullptr)
     return packed_->has(name);
@@ -266,6 +274,8 @@ std::string object_reader::text(std::string_view name, text_rule rule) {
 }
 
 std::optional<std::string> object_reader::optional_text(std::string_view name, text_rule rule) {
+  if (is_absent(name))
+    return std::nullopt;
   if (const auto m = packed(name, packed_object::type::text); m && keeps(m->text(), rule))
     return std::string{m->text()};
   return read_text(name, find(name, false), rule);
@@ -283,6 +293,8 @@ std::optional<std::uint64_t> object_reader::optional_uint(std::string_view name,
 std::optional<std::uint64_t> object_reader::optional_natural(std::string_view name,
                                                              std::uint64_t lo, std::uint64_t hi,
                                                              bool required) {
+  if (!required && is_absent(name))
+    return std::nullopt;
   if (const auto m = packed(name, packed_object::type::natural);
       m && m->number >= lo && m->number <= hi)
     return m->number;
@@ -351,6 +363,8 @@ const json* object_reader::object(std::string_view name) {
 }
 
 const json* object_reader::optional_object(std::string_view name) {
+  if (is_absent(name))
+    return nullptr;
   return read_object(name, find(name, false));
 }
 

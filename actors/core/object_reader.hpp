@@ -94,6 +94,7 @@ public:
 private:
   void asks_for(std::string_view name);
   std::optional<packed_object::member> packed(std::string_view name, packed_object::type is);
+  bool is_absent(std::string_view name);
   void make_tree();
   bool has_unknown() const;
   const json* find(std::string_view name, bool required);

@@ -97,6 +97,10 @@ bool valid_utf8(std::string_view s) noexcept {
         continue;
       }
     }
+    if (at(s, 0) < 0x80) {
+      s.remove_prefix(1);
+      continue;
+    }
     auto n = utf8_sequence(s);
     if (n == 0)
       return false;

@@ -55,19 +55,18 @@ std::vector<delivery> take(mailbox_self self, std::size_t at, const receive& r, 
 /// Answers with what was taken once that is kept. If it is lost nobody was told of it: then it is
 /// given back, whatever of it the disk has.
 void hand_out(mailbox_self self, std::size_t at, const std::string& topic,
-              caf::typed_response_promise<received> promise, std::vector<delivery> found) {
-  keep(self, at, [=, found = std::move(found)](core::result<void> r) mutable {
-    if (r) {
-      promise.deliver(received{std::move(found)});
-      return;
-    }
+              core::answer_to<received> to, std::vector<delivery> found) {
+  keep(self, at, [self, at, topic, to = std::move(to),
+                  found = std::move(found)](core::result<void> r) mutable {
+    if (r)
+      return to.deliver(received{std::move(found)});
     std::vector<std::string> receipts;
     for (auto& d : found) {
       self->state.readers->settled(d.receipt);
       receipts.push_back(std::move(d.receipt));
     }
     self->state.seats[at].returns.emplace_back(topic, std::move(receipts));
-    promise.deliver(core::to_caf(r.error()));
+    to.fail(std::move(r.error()));
   });
 }
 
@@ -100,7 +99,7 @@ std::optional<instant> deliver(mailbox_self self, const std::string& topic) {
       keep_earlier(again, st.parts->at(at).next_delivery(topic));
       return turn::stop;
     }
-    hand_out(self, at, topic, std::move(w.promise), std::move(found));
+    hand_out(self, at, topic, std::move(w.to), std::move(found));
     return turn::served;
   });
   return again;
@@ -119,33 +118,28 @@ browsed look_through(partition& box, const browse& b, instant now) {
 
 } // namespace
 
-caf::result<received> serve(mailbox_self self, std::size_t at, receive& r) {
+void serve(mailbox_self self, std::size_t at, receive& r, core::answer_to<received> to) {
   auto& st = self->state;
   const auto now = self->clock().now();
   if (st.readers->has_left(r.reader))
-    return received{};
+    return to.deliver({});
   if (r.held_max != 0 && !st.readers->enter(r.reader, r.held_max))
-    return caf::make_error(core::ec::busy, "too many subscriptions", 1'000);
-  auto promise = self->make_response_promise<received>();
+    return to.fail({core::ec::busy, "too many subscriptions", 1'000});
   if (const auto room = room_of(st, r, now); room != 0) {
     if (auto found = take(self, at, r, room); !found.empty()) {
       show_lines(st);
-      hand_out(self, at, r.topic, promise, std::move(found));
-      return promise;
+      return hand_out(self, at, r.topic, std::move(to), std::move(found));
     }
     keep(self, at);
   }
-  if (r.wait_until <= now) {
-    promise.deliver(received{});
-    return promise;
-  }
+  if (r.wait_until <= now)
+    return to.deliver({});
+  if (st.waiters->full())
+    return to.fail({core::ec::busy, "too many long polls wait", 1'000});
   const auto topic = r.topic;
   const auto until = r.wait_until;
-  if (!st.waiters->add(topic, until, {std::move(r), promise}))
-    promise.deliver(caf::make_error(core::ec::busy, "too many long polls wait", 1'000));
-  else
-    pump(self, topic);
-  return promise;
+  st.waiters->add(topic, until, {std::move(r), std::move(to)});
+  pump(self, topic);
 }
 
 caf::result<browsed> serve(mailbox_self self, std::size_t at, browse& b) {
@@ -178,14 +172,15 @@ void on_leave(mailbox_self self, leave& l) {
       self->send<caf::message_priority::high>(there, std::move(l));
     return; // what a replica that restarts held ends with its visibility periods
   }
-  auto end = [&l](auto& w, auto nothing) {
-    if (w.what.reader != l.reader)
+  auto end = [&l](const auto& what, auto& answer, auto nothing) {
+    if (what.reader != l.reader)
       return turn::passed;
-    w.promise.deliver(std::move(nothing));
+    answer.deliver(std::move(nothing));
     return turn::served;
   };
-  st.waiters->serve(l.topic, [&](waiting_receive& w) { return end(w, received{}); });
-  st.followers->serve(l.topic, [&](waiting_browse& w) { return end(w, browsed{}); });
+  st.waiters->serve(l.topic, [&](waiting_receive& w) { return end(w.what, w.to, received{}); });
+  st.followers->serve(l.topic,
+                      [&](waiting_browse& w) { return end(w.what, w.promise, browsed{}); });
   if (auto held = st.readers->leave(l.reader); !held.empty())
     st.seats[at].returns.emplace_back(l.topic, std::move(held));
   give_back(self, at);
@@ -233,7 +228,7 @@ void pump_all(mailbox_self self) {
     keep_earlier(next, deliver(self, topic));
   const auto now = self->clock().now();
   while (auto late = st.waiters->take_expired(now))
-    late->promise.deliver(received{});
+    late->to.deliver({});
   while (auto late = st.followers->take_expired(now))
     late->promise.deliver(browsed{{}, late->what.what.after});
   arm(self, next);

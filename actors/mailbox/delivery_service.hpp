@@ -6,7 +6,7 @@
 namespace ron::mailbox {
 
 /// Delivers from partition `at`, now or until the caller's patience ends.
-caf::result<received> serve(mailbox_self self, std::size_t at, receive& r);
+void serve(mailbox_self self, std::size_t at, receive& r, core::answer_to<received> to);
 /// Shows messages of partition `at`, now or until the caller's patience ends.
 caf::result<browsed> serve(mailbox_self self, std::size_t at, browse& b);
 /// A reader is gone; its topic may be on another shard.

@@ -58,15 +58,31 @@ void load_more(mailbox_self self, std::size_t at, read_place from) {
     self->delayed_send(self, load_retry, atom::tick_v, std::uint64_t{at});
 }
 
-/// Hands the journal what was gathered, as one job.
+void on_lost(mailbox_self self, std::size_t at, const core::error& why);
+void on_send_known(mailbox_self self, std::size_t at, waiting_send& w, const result<void>& r);
+
+/// Tells who waits for an entry what became of it.
+void tell(mailbox_self self, written_entry& e, result<void> r) {
+  --self->state.seats[e.at].outstanding;
+  if (auto* send = std::get_if<waiting_send>(&e.then))
+    on_send_known(self, e.at, *send, r);
+  else
+    std::get<kept>(e.then)(std::move(r));
+}
+
+/// Hands the journal what was gathered, as one job; all of it is told of in one turn.
 void flush(mailbox_self self) {
   auto& st = self->state;
   auto& g = st.gathered;
   if (g.then.empty())
     return;
-  auto told = [then = std::exchange(g.then, {})](const batch_outcome& o) mutable {
-    for (std::size_t i = 0; i < then.size(); ++i)
-      then[i](o.of(i));
+  auto told = [self, then = std::exchange(g.then, {})](const batch_outcome& o) mutable {
+    for (std::size_t i = 0; i < then.size(); ++i) {
+      const auto at = then[i].at;
+      tell(self, then[i], o.of(i));
+      if (i + 1 == then.size() || then[i + 1].at != at)
+        self->state.parts->publish(at); // once for many sends in a row
+    }
   };
   st.parts->store()->write(st.source, g.batch, at_home(self, std::move(told)));
   g.batch.changes.clear();
@@ -74,10 +90,10 @@ void flush(mailbox_self self) {
   g.bytes = 0;
 }
 
-/// The gathered changes up to `end` are an entry of partition `at`; `then` runs as the actor. All
-/// entries of a turn are written at its end.
-template <class F>
-void add_entry(mailbox_self self, std::size_t at, std::size_t end, F then) {
+/// The gathered changes up to `end` are an entry of partition `at`; who waits for it is told as the
+/// actor. All entries of a turn are written at its end.
+template <class Then>
+void add_entry(mailbox_self self, std::size_t at, std::size_t end, Then then) {
   auto& st = self->state;
   auto& g = st.gathered;
   for (auto i = g.batch.ends.empty() ? 0 : g.batch.ends.back(); i < end; ++i)
@@ -85,10 +101,7 @@ void add_entry(mailbox_self self, std::size_t at, std::size_t end, F then) {
       g.bytes += mail->body.payload.size();
   ++st.seats[at].outstanding;
   g.batch.ends.push_back(end);
-  g.then.emplace_back([self, at, then = std::move(then)](result<void> r) mutable {
-    --self->state.seats[at].outstanding;
-    then(std::move(r));
-  });
+  g.then.push_back({at, std::move(then)});
 }
 
 void write_soon(mailbox_self self) {
@@ -103,7 +116,7 @@ template <class F>
 void write(mailbox_self self, std::size_t at, F then) {
   auto& changes = self->state.gathered.batch.changes;
   self->state.parts->at(at).move_changes(changes);
-  add_entry(self, at, changes.size(), std::move(then));
+  add_entry(self, at, changes.size(), kept{std::move(then)});
   write_soon(self);
 }
 
@@ -118,28 +131,27 @@ void on_lost(mailbox_self self, std::size_t at, const core::error& why) {
   reload(self, at);
 }
 
-void on_send_known(mailbox_self self, std::size_t at, const std::string& topic, const accepted& a,
-                   caf::typed_response_promise<sent>& promise, const result<void>& r) {
+void on_send_known(mailbox_self self, std::size_t at, waiting_send& w, const result<void>& r) {
   auto& st = self->state;
   auto& box = st.parts->at(at);
-  auto again = st.seats[at].replays.extract(a.unconfirmed);
-  if (r) {
-    box.confirm(topic, a.unconfirmed, self->clock().now());
-    promise.deliver(a.answer);
-  } else {
-    box.cancel(topic, a.unconfirmed);
-    promise.deliver(core::to_caf(r.error()));
-  }
-  if (!again.empty())
-    for (auto& p : again.mapped())
-      r ? p.deliver(sent{a.answer.message_id, true}) : p.deliver(core::to_caf(r.error()));
-  st.parts->publish(at);
-  if (!r)
+  const auto seq = w.what.unconfirmed;
+  const bool watched = r && (st.waiters->size() != 0 || st.followers->size() != 0);
+  const auto topic = watched ? *w.what.topic : std::string{};
+  if (r)
+    box.confirm(*w.what.topic, seq, core::recent_time(self));
+  else
+    box.cancel(*w.what.topic, seq);
+  if (auto again = st.seats[at].replays.extract(seq))
+    for (auto& to : again.mapped())
+      r ? to.deliver({w.what.answer.message_id, true}) : to.fail(r.error());
+  if (r)
+    w.to.deliver(std::move(w.what.answer));
+  else
+    w.to.fail(r.error());
+  if (!watched)
     return;
-  if (st.waiters->size() != 0)
-    pump(self, topic);
-  if (st.followers->size() != 0)
-    show_followers(self, topic);
+  pump(self, topic);
+  show_followers(self, topic);
 }
 
 } // namespace
@@ -158,7 +170,7 @@ void reload(mailbox_self self, std::size_t at) {
   self->state.parts->set_loaded(at, false);
   // Whether this write succeeds is no matter: everything before it has been told of then.
   add_entry(self, at, self->state.gathered.batch.changes.size(),
-            [self, at](const result<void>&) { retry_load(self, at); });
+            kept{[self, at](const result<void>&) { retry_load(self, at); }});
   write_soon(self);
 }
 
@@ -195,8 +207,7 @@ void keep(mailbox_self self, std::size_t at, kept then) {
   });
 }
 
-void write_send(mailbox_self self, std::size_t at, const std::string& topic, const accepted& a,
-                caf::typed_response_promise<sent> promise) {
+void write_send(mailbox_self self, std::size_t at, accepted a, core::answer_to<sent> to) {
   auto& changes = self->state.gathered.batch.changes;
   const auto from = static_cast<std::ptrdiff_t>(changes.size());
   self->state.parts->at(at).move_changes(changes);
@@ -206,14 +217,11 @@ void write_send(mailbox_self self, std::size_t at, const std::string& topic, con
   });
   if (own != changes.begin() + from)
     add_entry(self, at, static_cast<std::size_t>(own - changes.begin()),
-              [self, at](const result<void>& r) {
+              kept{[self, at](const result<void>& r) {
                 if (!r)
                   on_lost(self, at, r.error());
-              });
-  add_entry(self, at, changes.size(),
-            [self, at, topic, a, promise](const result<void>& r) mutable {
-              on_send_known(self, at, topic, a, promise, r);
-            });
+              }});
+  add_entry(self, at, changes.size(), waiting_send{std::move(a), std::move(to)});
   write_soon(self);
 }
 

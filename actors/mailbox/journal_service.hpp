@@ -21,8 +21,7 @@ void keep(mailbox_self self, std::size_t at);
 /// has it read anew.
 void keep(mailbox_self self, std::size_t at, kept then);
 /// Writes a send that partition `at` has accepted; answers it and its replays.
-void write_send(mailbox_self self, std::size_t at, const std::string& topic, const accepted& a,
-                caf::typed_response_promise<sent> promise);
+void write_send(mailbox_self self, std::size_t at, accepted a, core::answer_to<sent> to);
 
 /// Delivers `value` once everything it may depend on is kept.
 template <class T>

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <concepts>
+#include <cstring>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -93,18 +95,21 @@ public:
 
   template <std::unsigned_integral T>
   packer& add(T x) {
-    std::array<std::uint8_t, sizeof(T)> be;
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      be[i] = static_cast<std::uint8_t>(x >> 8 * (sizeof(T) - 1 - i));
-    return add(byte_view{be});
+    if (size_ + sizeof(T) > numbers_.size())
+      flush();
+    const T be = std::endian::native == std::endian::little ? std::byteswap(x) : x;
+    std::memcpy(numbers_.data() + size_, &be, sizeof be);
+    size_ += sizeof be;
+    return *this;
   }
   packer& add(byte_view v) {
+    flush();
     to_.add(v);
     return *this;
   }
   packer& add(const std::string& s) {
     add(static_cast<std::uint16_t>(s.size()));
-    return add(text(s));
+    return s.empty() ? *this : add(text(s));
   }
   packer& add(const mail_state& s, const time_frame& at) {
     add(static_cast<std::uint8_t>(s.at)).add(at.to_wall(s.when));
@@ -112,18 +117,28 @@ public:
   }
   /// What was added so far is the key.
   packer& key_ends() {
+    flush();
     to_.key_ends();
     return *this;
   }
-  void end() { to_.end(); }
+  void end() {
+    flush();
+    to_.end();
+  }
   /// There is no value.
   void end_without_value() {
-    to_.key_ends();
+    key_ends();
     to_.end();
   }
 
 private:
+  void flush() {
+    to_.add(byte_view{numbers_}.first(std::exchange(size_, 0)));
+  }
+
   lmdb::log_steps& to_;
+  std::array<std::uint8_t, 64> numbers_; ///< numbers in a row are appended together
+  std::size_t size_ = 0;
 };
 
 using enum lmdb::log_op;

@@ -49,6 +49,15 @@ std::size_t owner_of(const mailbox_state& st, const std::string& topic) {
   return st.parts->index_of(topic) % st.replicas->size();
 }
 
+/// Why partition `at` takes no request now, if it does not.
+core::result<void> check_open(mailbox_state& st, std::size_t at) {
+  if (st.seats[at].loading)
+    return core::fail(core::ec::degraded, "the partition of this topic is read from disk", 250);
+  if (st.parts->store() && !st.parts->store()->has_room())
+    return core::fail(core::ec::busy, "too much waits for the disk", 50);
+  return {};
+}
+
 /// Serves a request on the shard that holds its topic: here, or by passing it on. `serve` gets the
 /// number of the partition.
 template <class Out, class In, class F>
@@ -62,11 +71,8 @@ caf::result<Out> at_owner(mailbox_self self, In& request, F serve) {
     return self->delegate(there, std::move(request));
   }
   const auto at = st.parts->index_of(request.topic);
-  if (st.seats[at].loading)
-    return caf::make_error(core::ec::degraded, "the partition of this topic is read from disk",
-                           250);
-  if (st.parts->store() && !st.parts->store()->has_room())
-    return caf::make_error(core::ec::busy, "too much waits for the disk", 50);
+  if (auto ok = check_open(st, at); !ok)
+    return core::to_caf(ok.error());
   return serve(at);
 }
 
@@ -85,26 +91,28 @@ caf::result<T> answer(mailbox_self self, std::size_t at, T value) {
 
 // -- the handlers ------------------------------------------------------------------
 
-caf::result<sent> serve(mailbox_self self, std::size_t at, outgoing& m) {
+void serve(mailbox_self self, std::size_t at, outgoing& m, core::answer_to<sent> to) {
   auto& st = self->state;
-  const auto topic = m.topic;
-  auto a = st.parts->at(at).send(std::move(m), self->clock().now(), st.parts->clock().wall_ms());
+  const bool watched = st.waiters->size() != 0 || st.followers->size() != 0;
+  const auto topic = watched ? m.topic : std::string{};
+  const auto now = core::recent_time(self);
+  auto a = st.parts->at(at).send(std::move(m), now, st.parts->clock().wall_ms());
   if (!a) {
     keep(self, at);
-    return core::to_caf(a.error());
+    return to.fail(std::move(a.error()));
   }
   if (a->unconfirmed == 0) {
     keep(self, at);
-    pump(self, topic);
-    show_followers(self, topic);
-    return std::move(a->answer);
+    to.deliver(std::move(a->answer));
+    if (watched) {
+      pump(self, topic);
+      show_followers(self, topic);
+    }
+  } else if (a->answer.duplicate) {
+    st.seats[at].replays[a->unconfirmed].push_back(std::move(to));
+  } else {
+    write_send(self, at, std::move(*a), std::move(to));
   }
-  auto promise = self->make_response_promise<sent>();
-  if (a->answer.duplicate)
-    st.seats[at].replays[a->unconfirmed].push_back(promise);
-  else
-    write_send(self, at, topic, *a, promise);
-  return promise;
 }
 
 caf::result<headlines> serve(mailbox_self self, std::size_t at, const look& q) {
@@ -116,24 +124,65 @@ caf::result<headlines> serve(mailbox_self self, std::size_t at, const look& q) {
   return out;
 }
 
-caf::result<settled> serve(mailbox_self self, std::size_t at, const settle& s) {
+void serve(mailbox_self self, std::size_t at, settle& s, core::answer_to<settled> to) {
   auto& box = self->state.parts->at(at);
-  const auto now = self->clock().now();
+  const auto now = core::recent_time(self);
   settled out{s.ack ? box.ack(s.topic, s.receipts, now) : box.nack(s.topic, s.receipts, now)};
-  auto promise = self->make_response_promise<settled>();
-  keep(self, at, [self, promise, s, out = std::move(out)](core::result<void> r) mutable {
-    if (!r) {
-      promise.deliver(core::to_caf(r.error()));
-      return;
-    }
+  const auto topic = s.topic;
+  keep(self, at, [self, s = std::move(s), to = std::move(to),
+                  out = std::move(out)](core::result<void> r) mutable {
+    if (!r)
+      return to.fail(std::move(r.error()));
     for (const auto& receipt : s.receipts)
       self->state.readers->settled(receipt);
-    promise.deliver(std::move(out));
+    to.deliver(std::move(out));
     pump(self, s.topic); // its reader may have room
   });
-  pump(self, s.topic); // the next message of a key may be deliverable now
-  return promise;
+  pump(self, topic); // the next message of a key may be deliverable now
 }
+
+/// Serves what came as a message.
+template <class Out, class In>
+caf::result<Out> by_message(mailbox_self self, In& request) {
+  return at_owner<Out>(self, request, [&](std::size_t at) -> caf::result<Out> {
+    auto promise = self->make_response_promise<Out>();
+    serve(self, at, request, core::answer_to<Out>{promise});
+    return promise;
+  });
+}
+
+/// Serves what is asked in place.
+template <class Out, class In>
+void serve_here(mailbox_self self, In& request, core::answer_to<Out>& to) {
+  const auto at = self->state.parts->index_of(request.topic);
+  if (auto ok = check_open(self->state, at); !ok)
+    return to.fail(std::move(ok.error()));
+  serve(self, at, request, std::move(to));
+}
+
+/// The way in for those on the same shard.
+class replica_door final : public mailbox_door {
+public:
+  explicit replica_door(mailbox_self self) : way_(self), state_(self->state) {}
+
+  bool is_free() const noexcept override { return way_.is_free(); }
+  bool holds(const std::string& topic) const override {
+    return state_.replicas->size() == 1
+           || owner_of(state_, topic) == core::shard::current()->index();
+  }
+  void serve(outgoing& m, core::answer_to<sent> to) override { hand(m, std::move(to)); }
+  void serve(receive& r, core::answer_to<received> to) override { hand(r, std::move(to)); }
+  void serve(settle& s, core::answer_to<settled> to) override { hand(s, std::move(to)); }
+
+private:
+  template <class Request, class Answer>
+  void hand(Request& r, core::answer_to<Answer> to) {
+    way_.hand(r, [&to](mailbox_self self, Request& what) { serve_here(self, what, to); });
+  }
+
+  core::port<mailbox_self> way_;
+  const mailbox_state& state_; ///< while the actor has not ended
+};
 
 caf::result<redriven> serve(mailbox_self self, std::size_t at, const redrive& r) {
   auto out = answer(
@@ -241,6 +290,8 @@ mailbox_state::~mailbox_state() {
   if (!parts)
     return;
   parts->show(shown, {});
+  if (auto* here = core::shard::current())
+    replicas->open_door(here->index(), nullptr);
   if (!gathered.batch.ends.empty()) // nobody is left to be told
     parts->store()->write(source, gathered.batch, [](const batch_outcome&) {});
 }
@@ -259,15 +310,13 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
   st.readers.emplace(most);
   st.seats.resize(st.parts->size());
   st.source = st.replicas->size() == 1 ? 0 : self->home().index();
+  if (auto* here = core::shard::current())
+    st.replicas->open_door(here->index(), std::make_shared<replica_door>(self));
   begin_loading(self);
   self->delayed_send(self, clear_interval, atom::wake_v);
   return {
-    [self](outgoing& m) -> caf::result<sent> {
-      return at_owner<sent>(self, m, [&](std::size_t at) { return serve(self, at, m); });
-    },
-    [self](receive& r) -> caf::result<received> {
-      return at_owner<received>(self, r, [&](std::size_t at) { return serve(self, at, r); });
-    },
+    [self](outgoing& m) { return by_message<sent>(self, m); },
+    [self](receive& r) { return by_message<received>(self, r); },
     [self](browse& b) -> caf::result<browsed> {
       return at_owner<browsed>(self, b, [&](std::size_t at) { return serve(self, at, b); });
     },
@@ -275,9 +324,7 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
     [self](look& q) -> caf::result<headlines> {
       return at_owner<headlines>(self, q, [&](std::size_t at) { return serve(self, at, q); });
     },
-    [self](settle& s) -> caf::result<settled> {
-      return at_owner<settled>(self, s, [&](std::size_t at) { return serve(self, at, s); });
-    },
+    [self](settle& s) { return by_message<settled>(self, s); },
     [self](redrive& r) -> caf::result<redriven> {
       return at_owner<redriven>(self, r, [&](std::size_t at) { return serve(self, at, r); });
     },

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/actor.hpp"
+#include "core/actor/answer.hpp"
 #include "core/actor/helper_pool.hpp"
 #include "core/actor/role_ref.hpp"
 #include "mailbox/journal.hpp"
@@ -17,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace ron::mailbox {
@@ -100,7 +102,7 @@ private:
 /// A long poll that found nothing yet.
 struct waiting_receive {
   receive what;
-  caf::typed_response_promise<received> promise;
+  core::answer_to<received> to;
 };
 
 /// A reader that has seen everything.
@@ -119,7 +121,19 @@ struct partition_seat {
   std::vector<std::pair<std::string, std::vector<std::string>>> returns;
   /// Replays of a send that waits for the disk, by its sequence number. They are requests under
   /// way, bounded as those are.
-  std::map<std::uint64_t, std::vector<caf::typed_response_promise<sent>>> replays;
+  std::map<std::uint64_t, std::vector<core::answer_to<sent>>> replays;
+};
+
+/// A send that waits for the disk.
+struct waiting_send {
+  accepted what;
+  core::answer_to<sent> to;
+};
+
+/// Who is told what became of an entry of a partition.
+struct written_entry {
+  std::size_t at = 0;
+  std::variant<kept, waiting_send> then;
 };
 
 /// Changes of one turn on their way to the journal: all of them are one job there and are told of
@@ -129,7 +143,7 @@ struct gathered_writes {
   static constexpr std::size_t bytes_max = 1u << 20; ///< or payloads of so many bytes
 
   journal_batch batch;
-  std::vector<kept> then; ///< of each entry
+  std::vector<written_entry> then; ///< of each entry
   std::size_t bytes = 0;  ///< of payloads
   bool full() const noexcept { return then.size() >= entries_max || bytes >= bytes_max; }
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/actor/door.hpp"
 #include "mailbox/partition.hpp"
 #include "mailbox/readers.hpp"
 
@@ -101,7 +102,25 @@ using mailbox_actor = caf::typed_actor<
   // How a topic stands; changes nothing.
   caf::replies_to<look_at_topic>::with<topic_stats>>;
 
+/// What is asked as often as mail comes and goes is served in place, if its topic is here.
+class mailbox_door : public core::door {
+public:
+  virtual bool holds(const std::string& topic) const = 0;
+  template <class Request>
+  bool takes(const Request& r) const {
+    return holds(r.topic);
+  }
+  virtual void serve(outgoing& m, core::answer_to<sent> to) = 0;
+  virtual void serve(receive& r, core::answer_to<received> to) = 0;
+  virtual void serve(settle& s, core::answer_to<settled> to) = 0;
+};
+
 } // namespace ron::mailbox
+
+template <>
+struct ron::core::door_of<ron::mailbox::mailbox_actor> {
+  using type = ron::mailbox::mailbox_door;
+};
 
 // Local to a process: between nodes the same is asked over OAP/1.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::outgoing)

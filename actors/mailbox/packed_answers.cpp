@@ -42,7 +42,8 @@ void write_delivery(cbor_writer& out, const delivery& d) {
 
 core::bytes pack(const sent& s) {
   cbor_writer out{64};
-  out.map(2).text("duplicate").boolean(s.duplicate).text("message_id").text(s.message_id);
+  out.encoded("\xa2\x69" "duplicate").boolean(s.duplicate);
+  out.encoded("\x6a" "message_id").text(s.message_id);
   return out.finish();
 }
 

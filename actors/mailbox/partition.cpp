@@ -101,7 +101,7 @@ result<accepted> partition::send(outgoing m, instant now, std::int64_t wall_ms) 
   if (!m.idempotency_key.empty())
     remember(m, slot, there, topic.second.in, seq, now);
   ++totals_.sent_total;
-  return accepted{{there.id, false}, stored() ? seq : 0};
+  return accepted{{there.id, false}, stored() ? seq : 0, stored() ? &topic.first : nullptr};
 }
 
 result<std::optional<accepted>> partition::replay_of(const outgoing& m, const send_slot& slot) {
@@ -109,7 +109,7 @@ result<std::optional<accepted>> partition::replay_of(const outgoing& m, const se
     if (i->second.body_hash != m.body_hash)
       return fail(ec::conflict, "this Idempotency-Key was used with another body");
     ++totals_.duplicates_total;
-    return accepted{{i->second.message_id, true}, i->second.unconfirmed};
+    return accepted{{i->second.message_id, true}, i->second.unconfirmed, nullptr};
   }
   auto mine = sends_of_caller_.find(m.caller);
   if (sends_.size() >= limits_.dedup_max
@@ -141,7 +141,7 @@ void partition::confirm(const std::string& topic, std::uint64_t seq, instant now
   }
   m.at = place::queued;
   if (m.key.empty() || t.keys.at(m.key).front() == seq)
-    t.queued.emplace(m.when, seq);
+    t.queued.emplace_hint(t.queued.end(), m.when, seq); // mostly the last
 }
 
 void partition::cancel(const std::string& topic, std::uint64_t seq) {
@@ -308,7 +308,7 @@ partition::message& partition::insert(topic_map::value_type& topic, std::uint64_
   t.bytes += size;
   if (m.expires)
     expiring_.emplace(std::pair{*m.expires, seq}, &topic);
-  auto& there = t.messages.emplace(seq, std::move(m)).first->second;
+  auto& there = t.messages.try_emplace(t.messages.end(), seq, std::move(m))->second;
   if (there.at == place::dead)
     return there;
   if (join_line(t, there, seq) && there.at == place::queued)

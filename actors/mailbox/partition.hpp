@@ -63,6 +63,8 @@ struct accepted {
   sent answer;
   /// Not 0: the answer holds only once this message of the topic is confirmed.
   std::uint64_t unconfirmed = 0;
+  /// Its topic, as long as it is not confirmed; null with nothing to confirm.
+  const std::string* topic = nullptr;
 };
 
 /// One delivery of one message.

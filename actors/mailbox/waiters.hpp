@@ -25,9 +25,10 @@ class waiter_list {
 public:
   explicit waiter_list(std::size_t max) : max_(max) {}
 
+  bool full() const noexcept { return by_end_.size() >= max_; }
   /// False, and nothing is kept, when `max` callers wait already.
   bool add(const std::string& topic, core::instant until, T what) {
-    if (by_end_.size() >= max_)
+    if (full())
       return false;
     auto& line = by_topic_[topic];
     line.push_back({until, ++last_id_, std::move(what)});

@@ -75,10 +75,12 @@ public:
   core::result<void> verify(core::byte_view token, const capability_use& use) const;
 
 private:
+  class last_token;
   core::result<proven_tokens::caveats> caveats_of(core::byte_view token) const;
 
   std::array<std::uint8_t, 32> root_key_;
   mutable proven_tokens proven_;
+  std::uint64_t number_ = 0; ///< of this object, in its process
 };
 
 } // namespace ron::omnigate

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/actor_fwd.hpp"
 #include "core/bytes.hpp"
 #include "core/clock.hpp"
 #include "core/error.hpp"
@@ -8,8 +9,6 @@
 #include "core/object_reader.hpp"
 #include "core/packed_object.hpp"
 #include "transport/wire.hpp"
-
-#include <caf/fwd.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -125,7 +124,7 @@ public:
   /// Who asks; valid once the gate has let the request in.
   virtual const principal& caller() const noexcept = 0;
   /// The actor that serves the request, for `request(...)` to downstream roles.
-  virtual caf::event_based_actor* self() noexcept = 0;
+  virtual core::any_actor* self() noexcept = 0;
 
   /// Asks for the next piece of the body: exactly one call of `then`, later or at once. One piece
   /// is asked for at a time; the peer is not read faster than that. Errors: `timeout` when the

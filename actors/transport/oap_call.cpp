@@ -58,7 +58,7 @@ json take(json& map, std::string_view key) {
 constexpr std::array<std::string_view, 5> reserved_keys{"_corr", "_trace", "_idem", "_dl", "_if"};
 
 bool is_reserved(std::string_view key) {
-  return std::ranges::find(reserved_keys, key) != reserved_keys.end();
+  return key.starts_with('_') && std::ranges::find(reserved_keys, key) != reserved_keys.end();
 }
 
 /// What the wire itself reads of the arguments.

@@ -28,7 +28,7 @@ public:
   // -- exchange --------------------------------------------------------------------
   const call& request() const noexcept override { return call_; }
   const principal& caller() const noexcept override { return admitted_.who; }
-  caf::event_based_actor* self() noexcept override { return self_; }
+  core::any_actor* self() noexcept override { return self_; }
   void read_body(body_handler then) override;
   void reply(answer a) override;
   void fail(core::error e) override;

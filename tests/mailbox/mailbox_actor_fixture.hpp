@@ -1,8 +1,11 @@
 #pragma once
 
+#include "core/actor/downstream.hpp"
 #include "mailbox/mailbox.hpp"
 #include "mailbox_fixture.hpp"
 #include "support/actor_fixture.hpp"
+
+#include <future>
 
 namespace ron::test {
 
@@ -53,12 +56,39 @@ struct MailboxActor : ShardFixture {
     return caf::actor_cast<caf::strong_actor_ptr>(r);
   }
 
+  /// Asks as the operations of a wire do, on the shard that holds the topic: in place.
+  template <class R, class Request>
+  result<R> ask_in_place(Request what) {
+    std::promise<result<R>> said;
+    auto& home = shards.at(parts->index_of(what.topic) % shards.size());
+    core::spawn_on(home, {}, [&](core::dynamic_self<asker_state> self) -> caf::behavior {
+      core::downstream<mailbox_actor> box{core::role_ref<mailbox_actor>{table}, {}};
+      auto end = [&said, self](result<R> r) {
+        said.set_value(std::move(r));
+        self->quit();
+      };
+      box.call(static_cast<core::any_actor*>(self), self->clock().now() + 20s, std::move(what))
+        .then([end](const R& r) { end(r); },
+              [end](core::error e) { end(std::unexpected{std::move(e)}); });
+      return {[](atom::get) {}};
+    });
+    return said.get_future().get();
+  }
+  struct asker_state {
+    static constexpr const char* name = "test.asker";
+  };
+  template <class R, class Request>
+  result<R> request(std::size_t replica, Request what) {
+    return in_place ? ask_in_place<R>(std::move(what)) : ask<R>(replicas[replica], what);
+  }
+  bool in_place = false;
+
   result<sent> send(std::string topic, std::string key = {}) {
     outgoing m;
     m.topic = std::move(topic);
     m.payload = core::bytes::copy(std::string_view{"x"});
     m.idempotency_key = std::move(key);
-    return ask<sent>(replicas[0], std::move(m));
+    return request<sent>(0, std::move(m));
   }
   std::vector<delivery> receive(std::string topic, std::chrono::milliseconds wait = 0ms) {
     ::ron::mailbox::receive r;
@@ -66,11 +96,11 @@ struct MailboxActor : ShardFixture {
     r.most.messages = 10;
     r.visibility = 60s;
     r.wait_until = std::chrono::steady_clock::now() + wait;
-    auto got = ask<received>(replicas[1], r);
+    auto got = request<received>(1, std::move(r));
     return got ? got->messages : std::vector<delivery>{};
   }
   result<settled> ack(std::string topic, std::string receipt) {
-    return ask<settled>(replicas[0], settle{std::move(topic), {std::move(receipt)}, true});
+    return request<settled>(0, settle{std::move(topic), {std::move(receipt)}, true});
   }
 };
 

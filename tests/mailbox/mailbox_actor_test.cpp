@@ -9,7 +9,15 @@ namespace {
 
 using namespace ron::test;
 
-TEST_F(MailboxActor, MailSurvivesARestartOfTheStore) {
+/// Asked by messages from elsewhere, and in place on the shard of the topic.
+struct MailboxBothWays : MailboxActor, ::testing::WithParamInterface<bool> {
+  MailboxBothWays() { in_place = GetParam(); }
+};
+INSTANTIATE_TEST_SUITE_P(On, MailboxBothWays, ::testing::Bool(), [](const auto& p) {
+  return std::string{p.param ? "InPlace" : "ByMessage"};
+});
+
+TEST_P(MailboxBothWays, MailSurvivesARestartOfTheStore) {
   std::set<std::string> ids;
   for (int i = 0; i < 40; ++i) {
     auto s = send("t" + std::to_string(i));
@@ -28,7 +36,7 @@ TEST_F(MailboxActor, MailSurvivesARestartOfTheStore) {
     EXPECT_TRUE(ids.contains(receive("t" + std::to_string(i)).at(0).message_id));
 }
 
-TEST_F(MailboxActor, ARestartedReplicaReadsItsPartitionsAnew) {
+TEST_P(MailboxBothWays, ARestartedReplicaReadsItsPartitionsAnew) {
   ASSERT_TRUE(send("t"));
   end_replicas();
   spawn_replicas();
@@ -36,7 +44,7 @@ TEST_F(MailboxActor, ARestartedReplicaReadsItsPartitionsAnew) {
   EXPECT_EQ(parts->stats().messages, 1u);
 }
 
-TEST_F(MailboxActor, ASendThatCannotBeKeptIsRefusedAndTheRestGoesOn) {
+TEST_P(MailboxBothWays, ASendThatCannotBeKeptIsRefusedAndTheRestGoesOn) {
   ASSERT_TRUE(send("t"));
   injected.write_code = EIO;
   auto refused = send("t", "key");
@@ -48,7 +56,7 @@ TEST_F(MailboxActor, ASendThatCannotBeKeptIsRefusedAndTheRestGoesOn) {
   EXPECT_EQ(receive("t").size(), 2u);
 }
 
-TEST_F(MailboxActor, ALostAcknowledgementIsAnErrorAndTheMessageComesBack) {
+TEST_P(MailboxBothWays, ALostAcknowledgementIsAnErrorAndTheMessageComesBack) {
   ASSERT_TRUE(send("t"));
   auto d = receive("t").at(0);
   injected.sync_code = EIO;
@@ -61,7 +69,7 @@ TEST_F(MailboxActor, ALostAcknowledgementIsAnErrorAndTheMessageComesBack) {
   EXPECT_EQ(parts->stats().messages, 0u);
 }
 
-TEST_F(MailboxActor, ADeliveryThatCannotBeKeptDoesNotHideTheMessage) {
+TEST_P(MailboxBothWays, ADeliveryThatCannotBeKeptDoesNotHideTheMessage) {
   ASSERT_TRUE(send("t"));
   injected.sync_code = EIO;
   EXPECT_TRUE(receive("t").empty());
@@ -74,7 +82,7 @@ TEST_F(MailboxActor, ADeliveryThatCannotBeKeptDoesNotHideTheMessage) {
 
 // Whatever fails when: what was acknowledged to the sender is there, what was acknowledged by the
 // receiver stays away, receipts that were given hold, and the rest is answered with an error.
-TEST_F(MailboxActor, FailingWritesAndSyncsLoseNothingThatWasAcknowledged) {
+TEST_P(MailboxBothWays, FailingWritesAndSyncsLoseNothingThatWasAcknowledged) {
   std::mt19937_64 dice{5};
   std::set<std::string> alive;
   std::set<std::string> acked;
@@ -123,7 +131,7 @@ TEST_F(MailboxActor, FailingWritesAndSyncsLoseNothingThatWasAcknowledged) {
     EXPECT_FALSE(acked.contains(d.message_id));
 }
 
-TEST_F(MailboxActor, ALongPollIsAnsweredWhenTheMailIsKept) {
+TEST_P(MailboxBothWays, ALongPollIsAnsweredWhenTheMailIsKept) {
   std::vector<delivery> got;
   std::thread waiter{[&] { got = receive("t", 20s); }};
   auto s = send("t");
@@ -133,7 +141,7 @@ TEST_F(MailboxActor, ALongPollIsAnsweredWhenTheMailIsKept) {
   EXPECT_EQ(got[0].message_id, s->message_id);
 }
 
-TEST_F(MailboxActor, ReplaysAtOnceHaveOneEffect) {
+TEST_P(MailboxBothWays, ReplaysAtOnceHaveOneEffect) {
   std::vector<std::thread> callers;
   std::mutex mutex;
   std::multiset<std::string> ids;

@@ -14,6 +14,11 @@ std::chrono::microseconds timeout_until(instant deadline, instant now) noexcept 
   return std::max<microseconds>(1us, std::chrono::ceil<microseconds>(deadline - now));
 }
 
+instant recent_time(caf::local_actor* self) {
+  auto* here = shard::current();
+  return here ? here->turn_time() : self->clock().now();
+}
+
 void end(const caf::strong_actor_ptr& who, caf::exit_reason why) {
   if (who)
     who->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),

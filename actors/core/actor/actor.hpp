@@ -23,6 +23,7 @@
 #include "core/actor/homed.hpp"
 #include "core/actor/local_types.hpp"
 #include "core/actor/spawn.hpp"
+#include "core/actor_fwd.hpp"
 
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
@@ -44,11 +45,14 @@ using actor_self = caf::stateful_actor<State, homed<bounded<typename Handle::bas
 /// `self` of an actor that takes any message; for actors that only talk to sockets and their own
 /// children, or whose interface is not ours to type.
 template <class State>
-using dynamic_self = caf::stateful_actor<State, homed<bounded<caf::event_based_actor>>>*;
+using dynamic_self = caf::stateful_actor<State, any_actor>*;
 
 /// What is left until `deadline`, as CAF's `request` wants it: at least 1 us (a deadline that has
 /// passed times out at once), at most an hour.
 std::chrono::microseconds timeout_until(instant deadline, instant now) noexcept;
+
+/// The time, at most one handler old: on a shard it costs nothing to read. The actor itself.
+instant recent_time(caf::local_actor* self);
 
 /// Asks an actor to end, ahead of whatever waits in its mailbox. Any thread; null is ignored.
 void end(const caf::strong_actor_ptr& who, caf::exit_reason why);

@@ -44,6 +44,11 @@ public:
   /// True on the shard this actor lives on.
   bool is_here() const noexcept { return shard::current() == home_; }
 
+  /// True while nothing runs as this actor. On the home shard.
+  bool is_at_rest() const noexcept {
+    return this->gate_.observed().running_since.load(std::memory_order_relaxed) == 0;
+  }
+
   /// A completion handler that runs `f` as this actor: `socket.async_read_some(buf,
   /// self->bind([self](error_code e, size_t n) { ... }))`. It holds a strong reference, so the
   /// actor outlives the operation; once the actor has ended, `f` is not called any more. An

@@ -50,6 +50,9 @@ public:
   /// True on the shard of the actor: it may be handed something.
   bool is_here() const noexcept { return self_ && self_->is_here(); }
 
+  /// True if it is here and nothing runs as the actor: nothing of it is in the middle of something.
+  bool is_free() const noexcept { return is_here() && self_->is_at_rest(); }
+
   /// The actor's handle, for messages. `Handle` is its own type.
   template <class Handle = caf::actor>
   Handle handle() const {

@@ -26,6 +26,8 @@ void role_table::set(std::size_t i, caf::strong_actor_ptr replica) {
     s.replica.swap(replica);
   }
   // The former replica is let go of here, outside the lock.
+  if (!s.replica)
+    s.way.reset();
 }
 
 caf::strong_actor_ptr role_table::here() const {
@@ -33,6 +35,11 @@ caf::strong_actor_ptr role_table::here() const {
   if (here && &here->owner() == shards_)
     return slots_[here->index()].replica; // only this thread writes it
   return at(0);
+}
+
+door* role_table::door_here() const noexcept {
+  auto* here = shard::current();
+  return here && &here->owner() == shards_ ? slots_[here->index()].way.get() : nullptr;
 }
 
 caf::strong_actor_ptr role_table::at(std::size_t i) const {

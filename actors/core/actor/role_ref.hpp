@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/actor/door.hpp"
 #include "core/actor/shards.hpp"
 
 #include <caf/actor_cast.hpp>
@@ -29,6 +30,12 @@ public:
   /// The replica of the current shard, without a lock; elsewhere that of slot 0.
   caf::strong_actor_ptr here() const;
 
+  /// The replica of slot `i` may be asked in place from now on, until there is none. The shard of
+  /// the slot.
+  void open_door(std::size_t i, std::shared_ptr<door> way) { slots_[i].way = std::move(way); }
+  /// The door of the replica of the current shard; null if it has none, and on other threads.
+  door* door_here() const noexcept;
+
   /// The replica of slot `i`.
   caf::strong_actor_ptr at(std::size_t i) const;
 
@@ -39,6 +46,7 @@ private:
   struct alignas(64) slot {
     mutable std::mutex mutex;      // writer, and readers that are not on the slot's shard
     caf::strong_actor_ptr replica; // written on its shard only
+    std::shared_ptr<door> way;     // used on its shard only
   };
 
   role_table(shards* all, std::size_t slots) : shards_(all), slots_(slots) {}
@@ -60,6 +68,11 @@ public:
   /// caller answers `ec::degraded` at once. On a thread that is no shard: the first replica.
   Handle get() const {
     return table_ ? caf::actor_cast<Handle>(table_->here()) : Handle{};
+  }
+
+  /// The door of the replica of the current shard; null while it is none.
+  auto* door() const noexcept {
+    return static_cast<typename door_of<Handle>::type*>(table_ ? table_->door_here() : nullptr);
   }
 
   /// True while every shard has a replica.

@@ -76,6 +76,14 @@ void shard::defer(job f) {
   deferred_.push_back(std::move(f));
 }
 
+call_timers::handle shard::time_call(instant due, std::shared_ptr<timed_call> what) {
+  return clock_->time_call(due, std::move(what));
+}
+
+void shard::forget_call(call_timers::handle h) {
+  clock_->forget_call(h);
+}
+
 void shard::exec_later(caf::resumable* what) {
   owner_.route(what, this);
 }

@@ -2,6 +2,7 @@
 
 #include "core/actor/inbox.hpp"
 #include "core/actor/run_queue.hpp"
+#include "core/actor/timed_call.hpp"
 #include "core/clock.hpp"
 
 #include <caf/execution_unit.hpp>
@@ -87,6 +88,10 @@ public:
   /// handler old and costs nothing to read. This shard's thread.
   instant turn_time() const noexcept { return turn_time_; }
   void turn_time(instant t) noexcept { turn_time_ = t; }
+
+  /// `what` expires at `due`, unless it is forgotten before. This shard's thread.
+  call_timers::handle time_call(instant due, std::shared_ptr<timed_call> what);
+  void forget_call(call_timers::handle h);
 
   /// A snapshot, not consistent across its members. Any thread.
   shard_stats stats() const noexcept;

@@ -77,6 +77,25 @@ void shard_clock::cancel_request_of(caf::actor_id actor, caf::message_id id) {
 void shard_clock::cancel_all() {
   simple_actor_clock::cancel_all();
   requests_.clear();
+  std::vector<std::shared_ptr<timed_call>> out; // let go of after the last link is in order
+  calls_.each_due(time_point::max(), [&](auto h) { out.push_back(calls_.remove(h)); });
+}
+
+call_timers::handle shard_clock::time_call(time_point due, std::shared_ptr<timed_call> what) {
+  const auto h = calls_.add(due, std::move(what));
+  arm(due);
+  return h;
+}
+
+void shard_clock::forget_call(call_timers::handle h) {
+  (void)calls_.remove(h); // who forgets it holds it
+}
+
+void shard_clock::expire_calls(time_point now) {
+  std::vector<std::shared_ptr<timed_call>> due;
+  calls_.each_due(now, [&](auto h) { due.push_back(calls_.remove(h)); });
+  for (const auto& call : due)
+    call->expire();
 }
 
 void shard_clock::detach() {
@@ -88,6 +107,8 @@ void shard_clock::arm() {
   if (!schedule().empty())
     arm(schedule().begin()->first);
   if (auto due = requests_.next())
+    arm(*due);
+  if (auto due = calls_.next())
     arm(*due);
 }
 
@@ -109,6 +130,7 @@ void shard_clock::ring() {
   armed_ = false;
   trigger_expired_timeouts();
   requests_.fire(now());
+  expire_calls(now());
   arm();
 }
 

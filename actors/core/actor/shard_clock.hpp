@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/request_timers.hpp"
+#include "core/actor/timed_call.hpp"
 
 #include <caf/detail/simple_actor_clock.hpp>
 
@@ -40,6 +41,10 @@ public:
   void cancel_ordinary_of(caf::actor_id actor, caf::atom_value type);
   void cancel_request_of(caf::actor_id actor, caf::message_id id);
 
+  /// `what` expires at `due`, unless it is forgotten before.
+  call_timers::handle time_call(time_point due, std::shared_ptr<timed_call> what);
+  void forget_call(call_timers::handle h);
+
   /// Drops all timers and lets go of the io_context. Last call.
   void detach();
 
@@ -48,8 +53,10 @@ private:
   void arm();
   void arm(time_point due);
   void ring();
+  void expire_calls(time_point now);
 
   request_timers requests_;
+  call_timers calls_;
   std::unique_ptr<alarm> alarm_;
   bool armed_ = false;
   time_point armed_at_{};

@@ -46,7 +46,7 @@ public:
   void link_failed(const core::error& why) override;
 
   // -- exchange_host -----------------------------------------------------------------
-  caf::event_based_actor* self() noexcept override { return self_; }
+  core::any_actor* self() noexcept override { return self_; }
   void enter(const std::function<void()>& f) override;
   void ask_body(http_exchange& x) override;
   void send_answer(http_exchange& x, transport::answer a) override;

@@ -14,7 +14,7 @@ constexpr std::uint32_t events_a_turn = 16;
 
 } // namespace
 
-http_exchange::http_exchange(exchange_host& host, caf::event_based_actor* self, http::request r)
+http_exchange::http_exchange(exchange_host& host, core::any_actor* self, http::request r)
   : host_(&host), self_(self), request_(std::move(r)) {
   // nop
 }

@@ -14,7 +14,7 @@ class http_exchange;
 /// What an exchange asks of the connection that serves it. Not called once `leave` was.
 class exchange_host {
 public:
-  virtual caf::event_based_actor* self() noexcept = 0;
+  virtual core::any_actor* self() noexcept = 0;
   /// Runs `f` as the actor of the connection.
   virtual void enter(const std::function<void()>& f) = 0;
   virtual void ask_body(http_exchange& x) = 0;
@@ -42,13 +42,13 @@ protected:
 class http_exchange final : public transport::exchange,
                             public std::enable_shared_from_this<http_exchange> {
 public:
-  http_exchange(exchange_host& host, caf::event_based_actor* self, http::request r);
+  http_exchange(exchange_host& host, core::any_actor* self, http::request r);
   ~http_exchange() override;
 
   // -- transport::exchange ---------------------------------------------------------
   const transport::call& request() const noexcept override { return request_.call; }
   const transport::principal& caller() const noexcept override { return admission_.who; }
-  caf::event_based_actor* self() noexcept override { return self_; }
+  core::any_actor* self() noexcept override { return self_; }
   void read_body(body_handler then) override;
   void reply(transport::answer a) override;
   void fail(core::error e) override;
@@ -83,7 +83,7 @@ public:
 
 private:
   exchange_host* host_;            ///< null once detached
-  caf::event_based_actor* self_;
+  core::any_actor* self_;
   http::request request_;
   transport::admission admission_;
   bool streaming_ = false;         ///< `begin` was called

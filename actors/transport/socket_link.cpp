@@ -1,5 +1,7 @@
 #include "transport/socket_link.hpp"
 
+#include <boost/asio/io_context.hpp>
+
 #include <sys/socket.h>
 
 #include <array>
@@ -35,7 +37,7 @@ void set_read_buffer(std::size_t bytes) noexcept {
 
 socket_link::socket_link(boost::asio::io_context& io, unique_fd fd, std::string peer,
                          link_owner owner)
-  : io_(io), socket_(io, std::move(fd), *this), owner_(owner), peer_(std::move(peer)) {
+  : socket_(io, fd.release()), owner_(owner), peer_(std::move(peer)) {
   // nop
 }
 
@@ -64,18 +66,20 @@ void socket_link::read(std::size_t partial, std::size_t missing) {
 }
 
 void socket_link::want_bytes() {
-  if (!closed_ && !ended_ && !socket_.waits_readable())
-    socket_.wait_readable(keep_alive());
-}
-
-void socket_link::socket_readable() {
-  if (!closed_)
-    owner_.enter([this] { readable(); });
+  if (closed_ || ended_ || std::exchange(waiting_readable_, true))
+    return;
+  auto done = [me = shared_from_this(), this,
+               keep = owner_.hold()](const boost::system::error_code& e) {
+    waiting_readable_ = false;
+    if (!e && !closed_)
+      owner_.enter([this] { readable(); });
+  };
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, std::move(done));
 }
 
 void socket_link::read_socket() {
   auto buffer = scratch();
-  auto n = socket_.receive(buffer);
+  auto n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (n > 0) {
     bytes_in_ += static_cast<std::uint64_t>(n);
     return arrived(buffer.first(static_cast<std::size_t>(n)));
@@ -128,19 +132,19 @@ void socket_link::shutdown_write() {
 }
 
 void socket_link::flush(bool from_owner) {
-  if (socket_.waits_writable())
+  if (waiting_writable_)
     return;
   std::array<iovec, write_queue::gather_slices_max> slices;
   while (!queue_.empty()) {
     msghdr message{};
     message.msg_iov = slices.data();
     message.msg_iovlen = queue_.gather(slices);
-    auto n = socket_.send(message);
+    auto n = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0) {
       bytes_out_ += static_cast<std::uint64_t>(n);
       queue_.consume(static_cast<std::size_t>(n));
     } else if (errno == EAGAIN) {
-      return socket_.wait_writable(keep_alive());
+      return await_writable();
     } else if (errno != EINTR) {
       auto why = broken("write", errno);
       return from_owner ? fail_later(std::move(why)) : fail(std::move(why));
@@ -149,9 +153,15 @@ void socket_link::flush(bool from_owner) {
   finish_write_side();
 }
 
-void socket_link::socket_writable() {
-  if (!closed_)
-    owner_.enter([this] { writable(); });
+void socket_link::await_writable() {
+  waiting_writable_ = true;
+  auto done = [me = shared_from_this(), this,
+               keep = owner_.hold()](const boost::system::error_code& e) {
+    waiting_writable_ = false;
+    if (!e && !closed_)
+      owner_.enter([this] { writable(); });
+  };
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_write, std::move(done));
 }
 
 void socket_link::writable() {
@@ -162,7 +172,7 @@ void socket_link::writable() {
 
 void socket_link::finish_write_side() {
   if (shut_down_ && !std::exchange(fin_sent_, true))
-    socket_.shutdown_write();
+    ::shutdown(socket_.native_handle(), SHUT_WR); // an error here means the socket is gone anyway
 }
 
 // -- the end -------------------------------------------------------------------
@@ -170,7 +180,8 @@ void socket_link::finish_write_side() {
 void socket_link::close() {
   if (std::exchange(closed_, true))
     return;
-  socket_.close();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
   queue_.clear();
   ready_ = {};
 }

@@ -2,15 +2,18 @@
 
 #include "core/limits.hpp"
 #include "transport/link.hpp"
-#include "transport/link_socket.hpp"
 #include "transport/unique_fd.hpp"
 #include "transport/write_queue.hpp"
 
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
 #include <cstdint>
 #include <string>
+
+namespace boost::asio {
+class io_context;
+} // namespace boost::asio
 
 namespace ron::transport {
 
@@ -20,7 +23,7 @@ namespace ron::transport {
 /// Reading and writing are plain non-blocking system calls; Asio only waits. So an idle link owns
 /// no read buffer (all links of a thread share one) and a write costs no completion handler
 /// unless the socket is full.
-class socket_link : public link, private link_socket::user {
+class socket_link : public link {
 public:
   void write(std::vector<core::bytes>& slices) final;
   void read(std::size_t partial, std::size_t missing) override;
@@ -67,8 +70,8 @@ protected:
   /// Runs `f` soon, as the owner, unless closed by then. For work out of the owner's calls.
   template <class F>
   void post(F f) {
-    boost::asio::post(io_, [me = shared_from_this(), this,
-                             keep = owner_.hold(), f = std::move(f)]() mutable {
+    boost::asio::post(socket_.get_executor(), [me = shared_from_this(), this,
+                                               keep = owner_.hold(), f = std::move(f)]() mutable {
       if (!closed_)
         owner_.enter(f);
     });
@@ -90,15 +93,12 @@ protected:
   const std::string& peer() const noexcept { return peer_; }
 
 private:
-  void socket_readable() override;
-  void socket_writable() override;
-  link_socket::keep_alive keep_alive() { return {shared_from_this(), owner_.hold()}; }
   void flush(bool from_owner);
   void writable();
+  void await_writable();
   void finish_write_side();
 
-  boost::asio::io_context& io_;
-  link_socket socket_;
+  boost::asio::posix::stream_descriptor socket_;
   link_owner owner_;
   std::string peer_;
   write_queue queue_;
@@ -108,6 +108,8 @@ private:
   std::size_t partial_ = 0;
   std::size_t missing_ = 0;
   bool reading_ = false;          ///< the owner waits for an answer to `read`
+  bool waiting_readable_ = false;
+  bool waiting_writable_ = false;
   bool ended_ = false;            ///< the socket brought its end
   bool ended_clean_ = false;
   bool shut_down_ = false;        ///< `shutdown_write` was called

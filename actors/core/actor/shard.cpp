@@ -4,7 +4,6 @@
 #include "core/actor/shard_clock.hpp"
 #include "core/actor/shards.hpp"
 
-#include <boost/asio/config.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -22,12 +21,6 @@ namespace {
 
 thread_local shard* current_shard = nullptr;
 
-/// Only the shard's thread runs it and opens, waits for and closes what belongs to it: descriptors
-/// need no locks. Posting is safe from any thread.
-boost::asio::config_from_string one_thread() {
-  return boost::asio::config_from_string{"scheduler.concurrency_hint=1\nreactor.io_locking=0"};
-}
-
 // The counters have one writer: a plain store, no locked instruction.
 template <class T>
 void bump(std::atomic<T>& counter, T n = 1) noexcept {
@@ -40,7 +33,7 @@ shard::shard(caf::actor_system& system, shards& owner, std::size_t index)
   : caf::execution_unit(&system),
     owner_(owner),
     index_(index),
-    io_(std::make_unique<boost::asio::io_context>(one_thread())),
+    io_(std::make_unique<boost::asio::io_context>(1)),
     clock_(std::make_unique<shard_clock>(*io_)) {
   // nop
 }

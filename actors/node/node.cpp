@@ -299,6 +299,7 @@ void running_node::reload() {
       config_ = std::move(next);
       roles_->reload(*config_);
       memory_.set(config_->node.memory_max);
+      gate_.set_limits(gate_limits_of(*config_));
       core::log::configure(log_options(config_->log));
     } else {
       outcome.problems.push_back(ok.error().message);

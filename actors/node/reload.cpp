@@ -9,8 +9,18 @@ namespace ron::node {
 
 namespace {
 
+using core::config::omnigate_section;
 using core::config::reload_effect;
 using core::config::transport_section;
+
+void take_over(omnigate_section& running, const omnigate_section& fresh) {
+  running.inflight_max = fresh.inflight_max;
+  running.rate = fresh.rate;
+  running.burst = fresh.burst;
+  running.rate_tenant = fresh.rate_tenant;
+  running.rate_address = fresh.rate_address;
+  running.public_read = fresh.public_read;
+}
 
 void take_over(transport_section& running, const transport_section& fresh) {
   running.connections_max = fresh.connections_max;
@@ -76,6 +86,7 @@ core::node_config_ptr take_over(const core::node_config& running, const core::no
   next->storage.verified_cache = fresh.storage.verified_cache;
   next->storage.rf = fresh.storage.rf;
   next->storage.repair_rate = fresh.storage.repair_rate;
+  take_over(next->omnigate, fresh.omnigate);
   take_over(next->transport, fresh.transport);
   take_over_origins(*next, fresh);
   return next;

@@ -30,7 +30,7 @@ std::unexpected<core::error> over_rate(gcra::nanos wait, const char* whose, cons
 transport::admission_slot slot_counter::take() {
   auto n = state_->used.load(std::memory_order_relaxed);
   do {
-    if (n >= max_)
+    if (n >= max())
       return nullptr;
   } while (!state_->used.compare_exchange_weak(n, n + 1, std::memory_order_relaxed));
   return {state_.get(), [state = state_](void*) {
@@ -40,11 +40,19 @@ transport::admission_slot slot_counter::take() {
 
 gate::gate(gate_limits limits, std::shared_ptr<const operator_capability> capability,
            const core::clock& clock)
-    : limits_(limits), capability_(std::move(capability)), clock_(clock),
+    : public_read_(limits.public_read), capability_(std::move(capability)), clock_(clock),
       instance_(limits.instance), tenants_(limits.tenant, limits.callers_max),
       addresses_(limits.address, limits.callers_max), inflight_(limits.inflight_max),
       waiters_(limits.waiters_max) {
   // nop
+}
+
+void gate::set_limits(const gate_limits& limits) noexcept {
+  public_read_.store(limits.public_read, std::memory_order_relaxed);
+  instance_.set(limits.instance);
+  tenants_.set(limits.tenant);
+  addresses_.set(limits.address);
+  inflight_.set_max(limits.inflight_max);
 }
 
 void gate::admit(const transport::call& c, std::function<void(result<admission>)> then) {
@@ -85,7 +93,7 @@ std::unexpected<core::error> gate::only_reads() const {
 
 result<principal> gate::identify(const transport::call& c) const {
   if (c.capability.empty()) {
-    if (c.op->needs == access::read && limits_.public_read)
+    if (c.op->needs == access::read && public_read_.load(std::memory_order_relaxed))
       return principal{principal::kind::anonymous, {}, address_key(c.peer)};
     return fail(ec::unauth, "this needs a capability: `ronctl token` on the node's machine prints "
                             "one for `Authorization: Bearer`");
@@ -130,7 +138,8 @@ result<transport::admission_slot> gate::take_slot(const transport::call& c) {
 }
 
 double gate::pressure() const noexcept {
-  return inflight_.max() == 0 ? 0.0 : static_cast<double>(inflight_.used()) / inflight_.max();
+  const auto max = inflight_.max();
+  return max == 0 ? 0.0 : static_cast<double>(inflight_.used()) / max;
 }
 
 } // namespace ron::omnigate

@@ -30,16 +30,18 @@ struct gate_limits {
 class slot_counter {
 public:
   explicit slot_counter(std::uint32_t max) noexcept : max_(max) {}
+  /// Another bound from now on; whoever is above it already stays.
+  void set_max(std::uint32_t max) noexcept { max_.store(max, std::memory_order_relaxed); }
   /// A slot that frees itself, or null when all are taken.
   transport::admission_slot take();
   std::uint32_t used() const noexcept { return state_->used.load(std::memory_order_relaxed); }
-  std::uint32_t max() const noexcept { return max_; }
+  std::uint32_t max() const noexcept { return max_.load(std::memory_order_relaxed); }
 
 private:
   struct state {
     alignas(64) std::atomic<std::uint32_t> used{0};
   };
-  std::uint32_t max_;
+  std::atomic<std::uint32_t> max_;
   std::shared_ptr<state> state_ = std::make_shared<state>();
 };
 
@@ -56,6 +58,10 @@ public:
 
   void admit(const transport::call& c,
              std::function<void(core::result<transport::admission>)> then) override;
+
+  /// Other limits from now on: rates, requests in flight and who may read. `callers_max` and
+  /// `waiters_max` stay as they were.
+  void set_limits(const gate_limits& limits) noexcept;
 
   /// From now on every request but those of access `none` is refused.
   void drain() noexcept { draining_.store(true, std::memory_order_relaxed); }
@@ -77,7 +83,7 @@ private:
   core::result<void> check_rates(const transport::call& c, const transport::principal& who);
   core::result<transport::admission_slot> take_slot(const transport::call& c);
 
-  gate_limits limits_;
+  std::atomic<bool> public_read_;
   std::shared_ptr<const operator_capability> capability_;
   const core::clock& clock_;
   shared_bucket instance_;

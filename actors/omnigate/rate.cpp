@@ -26,10 +26,11 @@ gcra::nanos gcra::take(nanos& tat, nanos now, rate_limit limit) noexcept {
 }
 
 gcra::nanos shared_bucket::take(gcra::nanos now) noexcept {
+  const auto limit = limit_.load(std::memory_order_relaxed);
   auto seen = tat_.load(std::memory_order_relaxed);
   for (;;) {
     auto next = seen;
-    if (auto wait = gcra::take(next, now, limit_); wait > 0 || next == seen)
+    if (auto wait = gcra::take(next, now, limit); wait > 0 || next == seen)
       return wait;
     if (tat_.compare_exchange_weak(seen, next, std::memory_order_relaxed))
       return 0;
@@ -42,19 +43,20 @@ keyed_buckets::keyed_buckets(rate_limit limit, std::size_t keys_max)
 }
 
 gcra::nanos keyed_buckets::take(std::string_view key, gcra::nanos now) {
-  if (limit_.per_second == 0)
+  const auto limit = limit_.load(std::memory_order_relaxed);
+  if (limit.per_second == 0)
     return 0;
   auto& s = stripes_[hash{}(key) % stripes];
   std::lock_guard guard{s.mutex};
   if (auto i = s.tat.find(key); i != s.tat.end())
-    return gcra::take(i->second, now, limit_);
+    return gcra::take(i->second, now, limit);
   if (s.tat.size() >= per_stripe_ && now >= s.next_sweep) {
     std::erase_if(s.tat, [now](const auto& entry) { return entry.second <= now; });
     s.next_sweep = now + sweep_every;
   }
   if (s.tat.size() >= per_stripe_)
-    return gcra::take(s.overflow, now, limit_);
-  return gcra::take(s.tat.emplace(std::string{key}, 0).first->second, now, limit_);
+    return gcra::take(s.overflow, now, limit);
+  return gcra::take(s.tat.emplace(std::string{key}, 0).first->second, now, limit);
 }
 
 std::size_t keyed_buckets::size() const {

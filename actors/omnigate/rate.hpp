@@ -17,6 +17,7 @@ struct rate_limit {
   std::uint32_t burst = 0;
   bool operator==(const rate_limit&) const = default;
 };
+static_assert(std::atomic<rate_limit>::is_always_lock_free);
 
 /// One token bucket as a single number: the theoretical arrival time of the generic cell rate
 /// algorithm (ITU-T I.371). The bucket is full when that time lies in the past, so an idle bucket
@@ -34,11 +35,13 @@ public:
 class shared_bucket {
 public:
   explicit shared_bucket(rate_limit limit) noexcept : limit_(limit) {}
+  /// Another limit from now on; what was taken before counts as much time as it did then.
+  void set(rate_limit limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
   /// As `gcra::take`; always 0 when there is no limit.
   gcra::nanos take(gcra::nanos now) noexcept;
 
 private:
-  rate_limit limit_;
+  std::atomic<rate_limit> limit_;
   alignas(64) std::atomic<gcra::nanos> tat_{0};
 };
 
@@ -48,6 +51,8 @@ private:
 class keyed_buckets {
 public:
   keyed_buckets(rate_limit limit, std::size_t keys_max);
+  /// As `shared_bucket::set`, for each key.
+  void set(rate_limit limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
   gcra::nanos take(std::string_view key, gcra::nanos now);
   /// Keys remembered now; never above `keys_max`.
   std::size_t size() const;
@@ -67,7 +72,7 @@ private:
     gcra::nanos next_sweep = 0;   ///< sweeping costs a walk: at most ten times a second
   };
 
-  rate_limit limit_;
+  std::atomic<rate_limit> limit_;
   std::size_t per_stripe_;
   std::array<stripe, stripes> stripes_;
 };

@@ -16,6 +16,12 @@ SHOWN = {
     "log.format": "test_logging",
     "log.level": "test_logging",
     "log.level.<component>": "test_logging",
+    "omnigate.inflight-max": "test_how_many_requests_at_once",
+    "omnigate.rate": "test_rates",
+    "omnigate.burst": "test_rates",
+    "omnigate.rate-tenant": "tor_test.py test_the_rate_of_capabilities_by_reload",
+    "omnigate.rate-address": "test_rates",
+    "omnigate.public-read": "test_who_may_read",
     "storage.quota": "test_a_smaller_quota_keeps_what_is_there",
     "storage.verified-cache": "test_a_smaller_cache",
     "storage.rf": "replication_reload_test.py test_copies_by_reload",
@@ -130,6 +136,48 @@ class Reload(NodeTest):
         self.reload(node, bound + "16GiB\n", "node.memory-max")
         wait_until(lambda: node.get("/readyz").json()["missing"] == [], what="calm")
         self.put(node, b"more")
+        node.stop()
+
+    def statuses(self, node, n):
+        return [node.get("/v1/resolve/name:nobody/nothing").status for _ in range(n)]
+
+    def test_rates(self):
+        free = "[omnigate]\nrate = 1000000/s\nburst = 1000000\nrate-address = 0/s\n"
+        node = self.node(free)
+        self.assertEqual(set(self.statuses(node, 20)), {404})
+        self.reload(node, free.replace("address = 0/s", "address = 1/s"), "omnigate.rate-address")
+        self.assertIn(429, self.statuses(node, 20))
+        self.reload(node, free, "omnigate.rate-address")
+        self.assertEqual(set(self.statuses(node, 20)), {404})
+        slow = free.replace("rate = 1000000/s", "rate = 1/s")
+        self.reload(node, slow, "omnigate.rate")
+        self.assertEqual(set(self.statuses(node, 20)), {404}, "within the burst")
+        self.reload(node, slow.replace("burst = 1000000", "burst = 1"), "omnigate.burst")
+        self.assertIn(429, self.statuses(node, 20))
+        node.stop()
+
+    def test_how_many_requests_at_once(self):
+        base = "[http]\nbody-rate-min = 0KiB/s\n[omnigate]\ninflight-max = "
+        node = self.node(base + "64\n")
+        head = ("PUT /v1/o HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+                f"Authorization: Bearer {node.operator_token()}\r\n\r\n").encode()
+        with socket.create_connection(node.address("http"), 10) as slow:
+            slow.sendall(head + bytes(100_000))
+            wait_until(lambda: node.metric("storage_puts_open") == 1, what="the upload")
+            self.assertEqual(self.statuses(node, 1), [404])
+            self.reload(node, base + "1\n", "omnigate.inflight-max")
+            self.assertEqual(self.statuses(node, 1), [503])
+            self.reload(node, base + "2\n", "omnigate.inflight-max")
+            self.assertEqual(self.statuses(node, 1), [404])
+
+    def test_who_may_read(self):
+        base = "[omnigate]\npublic-read = "
+        node = self.node(base + "true\n")
+        self.assertEqual(self.statuses(node, 1), [404])
+        self.reload(node, base + "false\n", "omnigate.public-read")
+        self.assertEqual(self.statuses(node, 1), [401])
+        self.reload(node, base + "true\n", "omnigate.public-read")
+        self.assertEqual(self.statuses(node, 1), [404])
         node.stop()
 
     def test_logging(self):

@@ -76,6 +76,19 @@ class Onion(TorTest):
         put = self.ronctl("put", self.path("in", b"x"))
         self.assertEqual(put.returncode, 4, put.stderr)
 
+    def test_the_rate_of_capabilities_by_reload(self):
+        node = self.onion_node("[omnigate]\nrate-tenant = 0/s\n")
+        self.wait_ready(node)
+        cap = self.capability(node)
+        puts = lambda n: [self.ronctl("put", self.path("in", b"x%d" % i), "--cap", cap) for i in range(n)]
+        self.assertEqual([one.returncode for one in puts(4)], [0] * 4)
+        with open(node.files[-1], "w", encoding="utf-8") as file:
+            file.write(self.config("[omnigate]\nrate-tenant = 1/s\n"))
+        answer = node.http("POST", "/admin/reload", token=node.operator_token(), endpoint="admin").json()
+        self.assertEqual([one["key"] for one in answer["changed"]], ["omnigate.rate-tenant"])
+        self.assertIn("omnigate.rate-tenant", "".join(one.stderr for one in puts(8)))
+        node.stop()
+
     def test_a_unix_socket_in_place_of_a_port(self):
         uds = self.path("onion.sock")
         node = self.onion_node(f'uds = "{uds}"\n')

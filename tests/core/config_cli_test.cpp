@@ -143,7 +143,7 @@ TEST_F(ConfigCli, LoadsAgainFromTheSameFiles) {
   auto changes = diff(*c.config, *again.config);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].name, "omnigate.rate");
-  EXPECT_EQ(changes[0].on_reload, reload_effect::next_start);
+  EXPECT_EQ(changes[0].on_reload, reload_effect::at_once);
 }
 
 TEST_F(ConfigCli, ReadsTheEnvironmentBlock) {

@@ -395,13 +395,13 @@ TEST(ConfigLoad, ErrorsOfOneSourceAreBounded) {
 
 TEST(ConfigLoad, DiffSaysWhatAReloadMayChange) {
   auto a = config_of(sources_of{"[log.level]\noap = debug\n"});
-  auto b = config_of(sources_of{"[omnigate]\nrate = 9/s\n[node]\nshards = 2\n[log.level]\ntls = "
-                                "off\n"});
+  auto b = config_of(sources_of{"[omnigate]\nqueue-wait = 9ms\n[node]\nshards = 2\n"
+                                "[log.level]\ntls = off\n"});
   using d = difference;
   using enum reload_effect;
   EXPECT_EQ(diff(a, b), (std::vector<d>{d{"node.shards", "4", "2", refused},
                                         d{"log.level.tls", "", "off", at_once},
-                                        d{"omnigate.rate", "500/s", "9/s", next_start},
+                                        d{"omnigate.queue-wait", "500ms", "9ms", next_start},
                                         d{"log.level.oap", "debug", "", at_once}}));
   EXPECT_TRUE(diff(a, a).empty());
 }

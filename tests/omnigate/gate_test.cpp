@@ -50,6 +50,34 @@ struct Gate : ::testing::Test {
   std::string token() { return capability->mint(clock.wall_ms(), 1h); }
 };
 
+TEST_F(Gate, OtherLimitsHoldFromTheNextRequestOn) {
+  limits = {.inflight_max = 2, .instance = {}, .address = {1, 1}};
+  EXPECT_EQ(code(make(read)), ec::none);
+  EXPECT_EQ(code(make(read)), ec::quota);
+  limits.address = {};
+  g().set_limits(limits);
+  std::vector<result<admission>> held;
+  for (int i = 0; i < 2; ++i)
+    EXPECT_TRUE(held.emplace_back(admit(make(read))));
+  EXPECT_EQ(code(make(read)), ec::busy);
+  limits.inflight_max = 3;
+  g().set_limits(limits);
+  EXPECT_EQ(code(make(read)), ec::none);
+  limits.inflight_max = 1;
+  g().set_limits(limits);
+  held.pop_back();
+  EXPECT_EQ(code(make(read)), ec::busy) << "the one that is left has the only place";
+  held.clear();
+  limits.instance = {1, 1};
+  g().set_limits(limits);
+  EXPECT_EQ(code(make(read)), ec::none);
+  EXPECT_EQ(code(make(read)), ec::quota);
+  limits.instance = {};
+  limits.public_read = false;
+  g().set_limits(limits);
+  EXPECT_EQ(code(make(read)), ec::unauth);
+}
+
 TEST_F(Gate, WritesNeedACapabilityReadsMayBeOpen) {
   EXPECT_EQ(code(make(read)), ec::none);
   EXPECT_EQ(code(make(write)), ec::unauth);

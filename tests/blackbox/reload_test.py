@@ -1,5 +1,6 @@
 """What a running node takes over from its files, key by key: each that docs/CONFIG.md marks with R has an effect."""
 # ctest: TIMEOUT 120 LABELS blackbox
+import contextlib
 import random
 import re
 import signal
@@ -138,6 +139,16 @@ class Reload(NodeTest):
         self.put(node, b"more")
         node.stop()
 
+    @contextlib.contextmanager
+    def unfinished_upload(self, node):
+        """A request that is in flight as long as this lasts; needs `http.body-rate-min = 0KiB/s`."""
+        head = ("PUT /v1/o HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+                f"Authorization: Bearer {node.operator_token()}\r\n\r\n").encode()
+        with socket.create_connection(node.address("http"), 10) as slow:
+            slow.sendall(head + bytes(100_000))
+            wait_until(lambda: node.metric("storage_puts_open") == 1, what="the upload")
+            yield
+
     def statuses(self, node, n):
         return [node.get("/v1/resolve/name:nobody/nothing").status for _ in range(n)]
 
@@ -159,11 +170,7 @@ class Reload(NodeTest):
     def test_how_many_requests_at_once(self):
         base = "[http]\nbody-rate-min = 0KiB/s\n[omnigate]\ninflight-max = "
         node = self.node(base + "64\n")
-        head = ("PUT /v1/o HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-                f"Authorization: Bearer {node.operator_token()}\r\n\r\n").encode()
-        with socket.create_connection(node.address("http"), 10) as slow:
-            slow.sendall(head + bytes(100_000))
-            wait_until(lambda: node.metric("storage_puts_open") == 1, what="the upload")
+        with self.unfinished_upload(node):
             self.assertEqual(self.statuses(node, 1), [404])
             self.reload(node, base + "1\n", "omnigate.inflight-max")
             self.assertEqual(self.statuses(node, 1), [503])
@@ -198,11 +205,7 @@ class Reload(NodeTest):
     def test_the_time_to_drain(self):
         base = "[http]\nbody-rate-min = 0KiB/s\n[node]\ndrain-timeout = "
         node = self.node(base + "1h\n")
-        head = ("PUT /v1/o HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-                f"Authorization: Bearer {node.operator_token()}\r\n\r\n").encode()
-        with socket.create_connection(node.address("http"), 10) as slow:
-            slow.sendall(head + bytes(100_000))
-            wait_until(lambda: node.metric("storage_puts_open") == 1, what="the upload")
+        with self.unfinished_upload(node):
             self.reload(node, base + "0s\n", "node.drain-timeout")
             node.signal(signal.SIGTERM)
             self.assertEqual(node.wait(), support.EXIT_CUT_SHORT)

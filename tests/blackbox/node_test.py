@@ -296,7 +296,7 @@ class Stop(NodeTest):
         thread = threading.Thread(target=poll)
         thread.start()
         self.addCleanup(thread.join)
-        wait_until(lambda: node.metric("http_connections") >= 1, what="the long poll")
+        wait_until(lambda: node.metric("mailbox_waiters") == 1, what="the long poll")
         node.stop()
         thread.join(10)
         self.assertEqual(len(answers), 1)

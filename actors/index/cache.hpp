@@ -19,9 +19,11 @@ namespace ron::index {
 
 /// Bounds and times of the cache.
 struct cache_limits {
-  std::size_t entries_max = 100'000;
+  std::size_t entries_max = 100'000; ///< 0 = none
   std::chrono::milliseconds ttl{10'000};
   std::chrono::milliseconds negative_ttl{2'000};
+
+  bool operator==(const cache_limits&) const = default;
 };
 
 /// What is cached under a name: the record and the manifest of its object, or that there is none.
@@ -38,7 +40,10 @@ struct cached_name {
 /// Any thread.
 class name_cache {
 public:
-  explicit name_cache(cache_limits limits) : limits_(limits) {}
+  explicit name_cache(const cache_limits& limits) { set_limits(limits); }
+
+  /// Other bounds and times from now on; what was cached by the old ones is forgotten.
+  void set_limits(const cache_limits& limits);
 
   /// Proof of when a lookup began.
   using ticket = std::uint64_t;
@@ -63,6 +68,7 @@ private:
   };
   struct alignas(64) stripe {
     mutable std::mutex mutex;
+    cache_limits limits;     ///< times, and the bound of this stripe
     std::list<entry> recent; ///< most recently used first
     std::unordered_map<std::string_view, std::list<entry>::iterator> by_name; ///< keys in `recent`
     ticket generation = 0;
@@ -71,7 +77,6 @@ private:
   };
   stripe& at(std::string_view name) noexcept;
 
-  cache_limits limits_;
   std::array<stripe, stripes> stripes_;
 };
 

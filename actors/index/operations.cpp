@@ -175,7 +175,7 @@ void serve_list(const role& index, const exchange_ptr& x) {
 
 // -- resolution --------------------------------------------------------------------
 
-void serve_resolve(const role& index, operation_limits limits, const exchange_ptr& x) {
+void serve_resolve(const role& index, const operation_limits& limits, const exchange_ptr& x) {
   object_reader in{x->request().args};
   auto text = in.text("key", {.min_bytes = 1, .max_bytes = 4 * name::bytes_max});
   auto version = in.optional_uint("version", 1, version_max).value_or(0);
@@ -245,7 +245,7 @@ json providers_json(const std::vector<provider>& providers, std::size_t limit) {
   return out;
 }
 
-void serve_providers(const role& index, operation_limits limits, const exchange_ptr& x) {
+void serve_providers(const role& index, const operation_limits& limits, const exchange_ptr& x) {
   object_reader in{x->request().args};
   auto cid = in.cid("cid");
   auto limit = in.optional_uint("limit", 1, providers_max).value_or(5);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/downstream.hpp"
+#include "core/live.hpp"
 #include "index/messages.hpp"
 #include "transport/operation.hpp"
 
@@ -11,7 +12,7 @@ namespace ron::index {
 
 /// Times the index's operations keep.
 struct operation_limits {
-  std::chrono::milliseconds resolve_budget{1'200};
+  core::knob<std::chrono::milliseconds> resolve_budget = std::chrono::milliseconds{1'200};
 };
 
 /// What the index role serves on either wire: names, resolution, manifests, providers. Shapes and

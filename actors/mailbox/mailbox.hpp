@@ -4,6 +4,7 @@
 #include "core/actor/answer.hpp"
 #include "core/actor/helper_pool.hpp"
 #include "core/actor/role_ref.hpp"
+#include "core/live.hpp"
 #include "mailbox/journal.hpp"
 #include "mailbox/messages.hpp"
 #include "mailbox/partition.hpp"
@@ -30,10 +31,11 @@ struct mailbox_limits {
   std::uint64_t bytes_max = 256u << 20;
   std::size_t topics_max = 65'536;
   std::size_t dedup_max = 100'000;     ///< idempotency keys remembered
-  std::size_t waiters_max = 4'096;     ///< of each kind a shard: long polls, followers, readers
-  std::uint32_t attempts_max = 5;
+  /// Of each kind a shard: long polls, followers, readers.
+  core::knob<std::size_t> waiters_max = 4'096;
+  core::knob<std::uint32_t> attempts_max = 5;
   milliseconds visibility{5'000};
-  milliseconds dedup_window{300'000};
+  core::knob<milliseconds> dedup_window = milliseconds{300'000};
 };
 
 /// Who waits and reads at a replica.

@@ -133,12 +133,12 @@ void serve_send(const role& box, const exchange_ptr& x) {
 
 // -- receive ---------------------------------------------------------------------
 
-milliseconds read_visibility(object_reader& in, operation_limits limits) {
+milliseconds read_visibility(object_reader& in, const operation_limits& limits) {
   return milliseconds{in.optional_uint("visibility_ms", visibility_ms_min, visibility_ms_max)
-                        .value_or(static_cast<std::uint64_t>(limits.visibility.count()))};
+                        .value_or(static_cast<std::uint64_t>(limits.visibility.get().count()))};
 }
 
-void serve_receive(const role& box, operation_limits limits, const exchange_ptr& x) {
+void serve_receive(const role& box, const operation_limits& limits, const exchange_ptr& x) {
   auto in = transport::args_of(x->request());
   receive r;
   r.topic = read_topic(in);
@@ -189,7 +189,7 @@ std::string read_place(object_reader& in, const char* name) {
   return id ? id->to_text() : std::string{};
 }
 
-void serve_subscribe(const role& box, operation_limits limits, const exchange_ptr& x) {
+void serve_subscribe(const role& box, const operation_limits& limits, const exchange_ptr& x) {
   object_reader in{x->request().args};
   subscription_options o;
   o.topic = read_topic(in);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/actor/downstream.hpp"
+#include "core/live.hpp"
 #include "mailbox/messages.hpp"
 #include "transport/operation.hpp"
 
@@ -10,7 +11,7 @@ namespace ron::mailbox {
 
 /// Defaults the operations fill in.
 struct operation_limits {
-  milliseconds visibility{5'000};
+  core::knob<milliseconds> visibility = milliseconds{5'000};
 };
 
 /// What the mailbox role serves on either wire: send, receive with long poll, subscriptions, feeds,

@@ -114,7 +114,8 @@ result<std::optional<accepted>> partition::replay_of(const outgoing& m, const se
   auto mine = sends_of_caller_.find(m.caller);
   if (sends_.size() >= limits_.dedup_max
       || (mine != sends_of_caller_.end() && mine->second >= limits_.dedup_caller_max))
-    return fail(ec::quota, "too many idempotency keys are remembered; each is kept for 300 s",
+    return fail(ec::quota, "too many idempotency keys are remembered; each is kept for "
+                          "mailbox.dedup-window",
                 1'000);
   return std::optional<accepted>{};
 }
@@ -161,7 +162,7 @@ void partition::remember(const outgoing& m, const send_slot& slot, const message
   r.caller = m.caller;
   r.body_hash = m.body_hash;
   r.message_id = what.id;
-  r.until = now + limits_.dedup_window;
+  r.until = now + limits_.dedup_window.get();
   r.in = in;
   if (stored()) {
     changes_.emplace_back(keep_send{in, {slot, r}});

@@ -3,6 +3,7 @@
 #include "core/bytes.hpp"
 #include "core/clock.hpp"
 #include "core/error.hpp"
+#include "core/live.hpp"
 #include "mailbox/change.hpp"
 
 #include <array>
@@ -30,9 +31,9 @@ struct partition_limits {
   std::size_t topics_max = 8'192;          ///< topics that hold a message
   std::size_t dedup_max = 12'500;          ///< remembered idempotency keys
   std::size_t dedup_caller_max = 10'000;   ///< of one caller
-  std::uint32_t attempts_max = 5;          ///< deliveries before a message is dead
+  core::knob<std::uint32_t> attempts_max = 5; ///< deliveries before a message is dead
   milliseconds visibility{5'000};          ///< default visibility period
-  milliseconds dedup_window{300'000};
+  core::knob<milliseconds> dedup_window = milliseconds{300'000};
   milliseconds backoff_min{200};           ///< after a nack
   milliseconds backoff_max{60'000};
   milliseconds dead_keep{14ll * 86'400'000}; ///< a dead letter is forgotten then

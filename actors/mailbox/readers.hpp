@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/clock.hpp"
+#include "core/live.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace ron::mailbox {
@@ -26,7 +28,7 @@ class reader_book {
 public:
   static constexpr std::size_t left_max = 1'024;
 
-  explicit reader_book(std::size_t readers_max) : readers_max_(readers_max) {
+  explicit reader_book(core::knob<std::size_t> readers_max) : readers_max_(std::move(readers_max)) {
     // nop
   }
 
@@ -66,7 +68,7 @@ private:
     std::list<delivery_held>::iterator at;
   };
 
-  std::size_t readers_max_;
+  core::knob<std::size_t> readers_max_;
   std::unordered_map<reader_id, reader> readers_;
   std::unordered_map<std::string, place_held> holders_; ///< by receipt
   std::unordered_set<reader_id> left_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/clock.hpp"
+#include "core/live.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +24,7 @@ enum class turn : std::uint8_t { served, passed, stop };
 template <class T>
 class waiter_list {
 public:
-  explicit waiter_list(std::size_t max) : max_(max) {}
+  explicit waiter_list(core::knob<std::size_t> max) : max_(std::move(max)) {}
 
   bool full() const noexcept { return by_end_.size() >= max_; }
   /// False, and nothing is kept, when `max` callers wait already.
@@ -99,7 +100,7 @@ private:
     std::uint64_t id;
     T what;
   };
-  std::size_t max_;
+  core::knob<std::size_t> max_;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::string, std::list<entry>> by_topic_;
   std::map<std::pair<core::instant, std::uint64_t>, std::string> by_end_;

@@ -114,6 +114,9 @@ public:
 private:
   server_parts parts_of_servers();
   started<void> start_operator_socket();
+  void stop_operator_socket();
+  /// What of a reload can fail: all of it, or nothing.
+  core::result<void> reload_servers(const core::node_config& next);
   std::string first_contact() const;
   std::vector<core::shutdown_step> stop_steps();
 
@@ -170,6 +173,8 @@ started<void> running_node::start() {
   if (!s)
     return std::unexpected{s.error()};
   servers_ = std::move(*s);
+  if (!config_->caps.operator_socket)
+    return {};
   return start_operator_socket();
 }
 
@@ -210,14 +215,18 @@ std::string running_node::first_contact() const {
 }
 
 started<void> running_node::start_operator_socket() {
-  if (!config_->caps.operator_socket)
-    return {};
   auto fd = open_operator_socket(servers_->admin_port());
   if (!fd)
     return cannot_start(exit_unavailable, fd.error().message);
   operator_socket_ = core::spawn_on(core::shards::of(*system_).at(0), {}, make_operator_socket, *fd,
                                     [this] { return first_contact(); });
   return {};
+}
+
+void running_node::stop_operator_socket() {
+  if (operator_socket_)
+    caf::anon_send(operator_socket_, atom::stop_v);
+  operator_socket_ = nullptr;
 }
 
 void running_node::watch() {
@@ -290,12 +299,23 @@ core::log::options log_options(const core::config::log_section& c) {
   return o;
 }
 
+core::result<void> running_node::reload_servers(const core::node_config& next) {
+  const bool opens = next.caps.operator_socket && !operator_socket_;
+  if (opens)
+    if (auto ok = start_operator_socket(); !ok)
+      return core::fail(core::ec::conflict, ok.error().message);
+  auto ok = servers_->reload(next);
+  if (ok ? !next.caps.operator_socket : opens)
+    stop_operator_socket();
+  return ok;
+}
+
 void running_node::reload() {
   const auto fresh = core::config::load_again(recipe_);
   auto outcome = plan_reload(*config_, fresh);
   if (!outcome.refused()) {
     auto next = take_over(*config_, *fresh.config);
-    if (auto ok = servers_->reload(*next); ok) {
+    if (auto ok = reload_servers(*next); ok) {
       config_ = std::move(next);
       roles_->reload(*config_);
       memory_.set(config_->node.memory_max);
@@ -355,10 +375,8 @@ std::vector<core::shutdown_step> running_node::stop_steps() {
                    .start =
                        [this] {
                          servers_->stop_admin();
-                         if (operator_socket_)
-                           caf::anon_send(operator_socket_, atom::stop_v);
+                         stop_operator_socket();
                          caf::anon_send_exit(monitor_, caf::exit_reason::user_shutdown);
-                         operator_socket_ = nullptr;
                          monitor_ = nullptr;
                        },
                    .done = [] { return core::directory::instance().size() == 0; },

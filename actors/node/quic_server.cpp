@@ -19,39 +19,54 @@ quic::connection_settings connection_settings_of(const core::node_config& c) {
   return s;
 }
 
+/// A connection's HELLO says what its frames were read by since its first packet.
 quic::open_connection opener(transport::oap_service_ptr service) {
-  return [service = std::move(service)](core::shard& here, quic::quic_link_ptr link) {
+  return [service, settings = service->settings()](core::shard& here, quic::quic_link_ptr link) {
     transport::open_oap_connection(
       here, service,
       [link = std::move(link)](boost::asio::io_context&, transport::link_owner owner) mutable {
         link->belong_to(owner);
         return transport::link_ptr{std::move(link)};
       },
-      transport::wire::oap_quic);
+      transport::wire::oap_quic, settings);
   };
+}
+
+quic::connection_offer offer_of(const core::node_config& c, transport::oap_service_ptr service) {
+  quic::connection_offer o;
+  o.connections = connection_settings_of(c);
+  o.frame_max = c.oap.max_frame;
+  o.frame_timeout = c.transport.read_timeout;
+  o.open = opener(std::move(service));
+  return o;
 }
 
 } // namespace
 
-core::result<quic::quic_listeners>
+core::result<quic_server>
 start_quic_server(const server_parts& parts, const core::config::host_port& where,
                   tls_keeper_ptr tls, transport::oap_service_ptr service,
                   transport::connection_budget_ptr budget,
                   std::shared_ptr<transport::socket_metrics> sockets) {
   const auto& c = *parts.config;
   auto p = std::make_shared<quic::hub_parts>();
-  p->connections = connection_settings_of(c);
-  p->frame_max = c.oap.max_frame;
+  p->offer.set(offer_of(c, std::move(service)));
   p->early_operations = std::make_shared<const std::vector<std::string>>(c.transport.quic_0rtt);
-  p->frame_timeout = c.transport.read_timeout;
   p->tls = [tls = std::move(tls)](std::size_t shard) { return tls->context(tls_use::oap, shard); };
   p->keys = std::make_shared<quic::secrets>();
   p->budget = std::move(budget);
   p->sockets = std::move(sockets);
   p->metrics = std::make_shared<quic::quic_metrics>(*parts.metrics);
   p->clock = parts.clock;
-  p->open = opener(std::move(service));
-  return quic::start_quic(*parts.on, where, c.transport.udp_buffer, std::move(p));
+  auto opened = quic::start_quic(*parts.on, where, c.transport.udp_buffer, p);
+  if (!opened)
+    return std::unexpected{opened.error()};
+  return quic_server{std::move(*opened), std::move(p)};
+}
+
+void reload_quic_server(const quic_server& running, const core::node_config& c,
+                        transport::oap_service_ptr service) {
+  running.parts->offer.set(offer_of(c, std::move(service)));
 }
 
 } // namespace ron::node

@@ -1,40 +1,38 @@
 #include "node/reload.hpp"
 
+#include "core/config_schema.hpp"
+
 #include <unistd.h>
 
 #include <csignal>
 #include <utility>
+#include <variant>
 
 namespace ron::node {
 
 namespace {
 
-using core::config::omnigate_section;
 using core::config::reload_effect;
-using core::config::transport_section;
 
-void take_over(omnigate_section& running, const omnigate_section& fresh) {
-  running.inflight_max = fresh.inflight_max;
-  running.rate = fresh.rate;
-  running.burst = fresh.burst;
-  running.rate_tenant = fresh.rate_tenant;
-  running.rate_address = fresh.rate_address;
-  running.public_read = fresh.public_read;
-}
-
-void take_over(transport_section& running, const transport_section& fresh) {
-  running.connections_max = fresh.connections_max;
-  running.per_peer_max = fresh.per_peer_max;
-  running.transient_max = fresh.transient_max;
-  running.accept_permits = fresh.accept_permits;
-  running.cert = fresh.cert;
-  running.key = fresh.key;
-  running.client_ca = fresh.client_ca;
-  running.ocsp = fresh.ocsp;
-  running.ocsp_fetch = fresh.ocsp_fetch;
-  running.ticket_rotation = fresh.ticket_rotation;
-  running.pq = fresh.pq;
-}
+/// Copies the value of one key of a configuration to another one.
+struct copy_value {
+  template <class T>
+  void operator()(T* to, T* from) const {
+    *to = *from;
+  }
+  void operator()(core::config::choice_slot to, core::config::choice_slot from) const {
+    *to.value = *from.value;
+  }
+  void operator()(core::config::share_slot to, core::config::share_slot from) const {
+    for (std::size_t i = 0; i < to.values.size(); ++i)
+      if (to.values[i])
+        *to.values[i] = *from.values[i];
+  }
+  template <class To, class From>
+  void operator()(To, From) const {
+    // nop: a key has the same type everywhere
+  }
+};
 
 /// Where the values come from, and with it which members of families there are.
 void take_over_origins(core::node_config& running, const core::node_config& fresh) {
@@ -79,15 +77,11 @@ reload_outcome plan_reload(const core::node_config& running, const core::config:
 
 core::node_config_ptr take_over(const core::node_config& running, const core::node_config& fresh) {
   auto next = std::make_shared<core::node_config>(running);
-  next->log = fresh.log;
-  next->node.drain_timeout = fresh.node.drain_timeout;
-  next->node.memory_max = fresh.node.memory_max;
-  next->storage.quota = fresh.storage.quota;
-  next->storage.verified_cache = fresh.storage.verified_cache;
-  next->storage.rf = fresh.storage.rf;
-  next->storage.repair_rate = fresh.storage.repair_rate;
-  take_over(next->omnigate, fresh.omnigate);
-  take_over(next->transport, fresh.transport);
+  auto from = fresh;
+  for (const auto& k : core::config::schema())
+    if (k.on_reload == reload_effect::at_once && !k.is_family())
+      std::visit(copy_value{}, k.bind(*next, {}), k.bind(from, {}));
+  next->log.levels = fresh.log.levels; // the one family among them
   take_over_origins(*next, fresh);
   return next;
 }

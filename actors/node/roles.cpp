@@ -54,6 +54,10 @@ started<void> make_folder(const std::string& path) {
                       "node.data-dir: cannot make " + path + ": " + std::strerror(errno));
 }
 
+index::cache_limits cache_limits_of(const core::node_config& c) {
+  return {c.index.cache_entries, c.index.ttl, c.index.negative_ttl};
+}
+
 bool is_running(const std::string& type) {
   const auto& all = core::directory::instance();
   return !all.snapshot([&](const core::actor_record& r) { return type == r.type; }).empty();
@@ -83,11 +87,14 @@ started<void> roles::open_stores(std::size_t shards) {
   const auto readers_max = static_cast<std::uint32_t>(shards) + lmdb_readers_spare;
   quota_ = c.storage.quota;
   verified_cache_ = c.storage.verified_cache;
+  storage_limits_.object_bytes_max.set(c.storage.object_bytes_max);
+  index_times_.resolve_budget.set(c.index.resolve_budget);
+  mail_times_.visibility.set(c.mailbox.visibility);
   if (auto ok = make_folder(c.node.data_dir); !ok)
     return ok;
   if (c.node.roles.has(role::index)) {
-    cache_ = std::make_shared<index::name_cache>(
-        index::cache_limits{c.index.cache_entries, c.index.ttl, c.index.negative_ttl});
+    cached_names_ = cache_limits_of(c);
+    cache_ = std::make_shared<index::name_cache>(cached_names_);
     if (c.index.db.empty()) {
       names_ = index::make_ram_store({}, clock_);
     } else {
@@ -148,7 +155,7 @@ void roles::find_peers(const std::function<std::string()>& token) {
   o.rate = c.repair_rate;
   for (std::size_t i = 0; i < c.peers.size(); ++i)
     o.peers.push_back({c.peers[i], c.peer_pins.empty() ? std::string{} : c.peer_pins[i],
-                       c.peer_ca, token, c.object_bytes_max});
+                       c.peer_ca, token, storage_limits_.object_bytes_max});
   movers_ = std::make_shared<core::helper_pool>("ron-move", o.peers.size(), o.peers.size());
   copies_ = std::make_shared<storage::replicator>(objects_, std::move(o));
 }
@@ -166,7 +173,7 @@ void roles::spawn(caf::actor_system& system, const give_up& failed) {
   if (objects_) {
     storage::storage_parts parts{objects_, readers_, {}, {}, copies_, movers_};
     parts.scrub = std::make_shared<storage::scrubber>(clock_);
-    parts.limits.object_bytes_max = config_->storage.object_bytes_max;
+    parts.limits = storage_limits_;
     auto make = [parts](const core::replica_place& at) {
       return core::spawn_at(at, {}, storage::make_storage, parts);
     };
@@ -197,11 +204,11 @@ std::vector<transport::operation> roles::operations() const {
     std::move(more.begin(), more.end(), std::back_inserter(rows));
   };
   if (index_)
-    add(index::operations(index_->to(), {config_->index.resolve_budget}));
+    add(index::operations(index_->to(), index_times_));
   if (storage_)
     add(storage::operations(storage_->to(), named()));
   if (mailbox_)
-    add(mailbox::operations(mailbox_->to(), {config_->mailbox.visibility}));
+    add(mailbox::operations(mailbox_->to(), mail_times_));
   if (config_->node.roles.has(role::omnigate)) {
     omnigate::view_parts parts;
     if (index_)
@@ -324,12 +331,32 @@ void roles::reload(const core::node_config& config) {
   }
   if (copies_)
     copies_->set(config.storage.rf, config.storage.repair_rate);
+  storage_limits_.object_bytes_max.set(config.storage.object_bytes_max);
+  if (const auto names = cache_limits_of(config); cache_ && names != cached_names_) {
+    cached_names_ = names; // a cache that is set forgets
+    cache_->set_limits(names);
+  }
+  index_times_.resolve_budget.set(config.index.resolve_budget);
+  mail_times_.visibility.set(config.mailbox.visibility);
+  if (mail_) {
+    const auto& l = mail_->limits();
+    l.waiters_max.set(config.omnigate.waiters_max);
+    l.attempts_max.set(config.mailbox.attempts_max);
+    l.dedup_window.set(config.mailbox.dedup_window);
+  }
+  const auto& permits = config.omnigate.permits;
+  if (index_)
+    index_->permits.set(permits.index);
+  if (storage_)
+    storage_->permits.set(permits.storage);
+  if (mailbox_)
+    mailbox_->permits.set(permits.mailbox);
 }
 
 void roles::show(core::metrics::registry& r) {
   std::vector<core::store::store_source> stores;
   if (names_) {
-    index_metrics_.emplace(r, names_);
+    index_metrics_.emplace(r, names_, cache_);
     if (names_->stats())
       stores.push_back({"index", [db = names_] {
                           auto s = db->stats().value_or(index::store_stats{});

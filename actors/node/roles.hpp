@@ -9,9 +9,11 @@
 #include "index/cache.hpp"
 #include "index/messages.hpp"
 #include "index/metrics.hpp"
+#include "index/operations.hpp"
 #include "index/store.hpp"
 #include "mailbox/mailbox.hpp"
 #include "mailbox/metrics.hpp"
+#include "mailbox/operations.hpp"
 #include "node/memory_watch.hpp"
 #include "node/readiness.hpp"
 #include "node/start_failure.hpp"
@@ -19,6 +21,7 @@
 #include "storage/messages.hpp"
 #include "storage/metrics.hpp"
 #include "storage/operations.hpp"
+#include "storage/storage.hpp"
 #include "transport/operation.hpp"
 
 #include <caf/fwd.hpp>
@@ -106,6 +109,10 @@ private:
   std::uint64_t quota_ = 0;
   std::uint64_t verified_cache_ = 0;
   bool caches_shrink_ = false;
+  index::cache_limits cached_names_;         ///< the main thread
+  storage::storage_limits storage_limits_;   ///< its knobs are shared with the role
+  index::operation_limits index_times_;      ///< likewise, like the next
+  mailbox::operation_limits mail_times_;
   const core::clock& clock_;
   std::shared_ptr<index::store> names_;
   std::shared_ptr<index::name_cache> cache_;

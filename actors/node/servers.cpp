@@ -252,6 +252,12 @@ core::result<void> servers::reload(const core::node_config& c) {
   budget_->set_limits(connection_limits_of(c));
   for (auto& line : lines_)
     line->set_permits(c.transport.accept_permits, lines_.size());
+  public_http_->settings(http_settings_of(c));
+  admin_http_->settings(http_settings_of(c));
+  if (oap_)
+    oap_->settings(oap_settings_of(c));
+  if (quic_)
+    reload_quic_server(*quic_, c, oap_);
   return {};
 }
 
@@ -308,7 +314,7 @@ started<void> servers::open_http_uds() {
   return {};
 }
 
-const transport::oap_service_ptr& servers::oap() {
+const std::shared_ptr<transport::oap_service>& servers::oap() {
   if (!oap_) {
     auto rows = parts_.public_rows;
     for (auto& row : transport::wire_operations())
@@ -349,7 +355,7 @@ started<void> servers::open_oap_quic() {
     return cannot_start(exit_code_of(opened.error().code),
                         "oap.quic-address: " + opened.error().message);
   quic_ = std::move(*opened);
-  oap_quic_ = quic_->address.to_string();
+  oap_quic_ = quic_->listeners.address.to_string();
   return {};
 }
 
@@ -411,7 +417,7 @@ void servers::stop_accepting() {
   if (!http_uds_.empty())
     ::unlink(http_uds_.c_str());
   if (quic_)
-    quic_->stop(*parts_.on);
+    quic_->listeners.stop(*parts_.on);
 }
 
 void servers::stop_admin() {

@@ -43,6 +43,12 @@ struct tls_entry {
   std::shared_ptr<transport::socket_metrics> metrics;
 };
 
+/// The QUIC listener and what a reload changes of it.
+struct quic_server {
+  transport::quic::quic_listeners listeners;
+  std::shared_ptr<transport::quic::hub_parts> parts;
+};
+
 class oap_watch;
 
 /// The listeners of the node and the certificate they show.
@@ -84,7 +90,7 @@ private:
   started<void> open_http(const std::optional<core::config::host_port>& where,
                           transport::wire via, const char* key);
   started<void> open_http_uds();
-  const transport::oap_service_ptr& oap();
+  const std::shared_ptr<transport::oap_service>& oap();
   started<void> open_oap();
   started<void> open_oap_tls();
   started<void> open_oap_quic();
@@ -102,13 +108,13 @@ private:
   std::shared_ptr<transport::socket_metrics> socket_metrics_;
   std::vector<transport::handshake_line_ptr> lines_; ///< by shard, of all TLS listeners together
   std::unique_ptr<oap_watch> oap_watch_; ///< null without an OAP listener
-  transport::oap_service_ptr oap_;       ///< null until an OAP listener needs it
+  std::shared_ptr<transport::oap_service> oap_; ///< null until an OAP listener needs it
   std::unique_ptr<onion> onion_;         ///< null without an onion service
-  http::http_service_ptr public_http_;
-  http::http_service_ptr admin_http_;
+  std::shared_ptr<http::http_service> public_http_;
+  std::shared_ptr<http::http_service> admin_http_;
   std::vector<transport::listeners> public_listeners_;
   std::optional<transport::listeners> admin_listeners_;
-  std::optional<transport::quic::quic_listeners> quic_;
+  std::optional<quic_server> quic_;
   std::string http_, http_uds_, https_, oap_tls_, oap_quic_, oap_tor_, admin_;
   std::uint16_t admin_port_ = 0;
 };

@@ -53,6 +53,7 @@ void gate::set_limits(const gate_limits& limits) noexcept {
   tenants_.set(limits.tenant);
   addresses_.set(limits.address);
   inflight_.set_max(limits.inflight_max);
+  waiters_.set_max(limits.waiters_max);
 }
 
 void gate::admit(const transport::call& c, std::function<void(result<admission>)> then) {

@@ -59,8 +59,8 @@ public:
   void admit(const transport::call& c,
              std::function<void(core::result<transport::admission>)> then) override;
 
-  /// Other limits from now on: rates, requests in flight and who may read. `callers_max` and
-  /// `waiters_max` stay as they were.
+  /// Other limits from now on: rates, requests in flight, long polls and who may read.
+  /// `callers_max` stays as it was.
   void set_limits(const gate_limits& limits) noexcept;
 
   /// From now on every request but those of access `none` is refused.

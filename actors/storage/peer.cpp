@@ -372,7 +372,7 @@ transferred peer::fetch(backend& db, const store_id& self, const core::cid& c,
   auto from = open(self);
   if (!from)
     return failed(from.error(), 0);
-  restore to{db, info ? info->size : options_.object_bytes_max};
+  restore to{db, info ? info->size : options_.object_bytes_max.get()};
   passage way{pace_, stop};
   std::optional<core::error> ours; // it was not the peer who failed
   auto sink = [&](const bytes& b) -> result<void> {

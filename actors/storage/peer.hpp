@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/config_types.hpp"
+#include "core/live.hpp"
 #include "storage/backend.hpp"
 #include "storage/pacer.hpp"
 #include "storage/proof.hpp"
@@ -23,7 +24,7 @@ struct peer_options {
   std::string ca_file; ///< PEM roots
   /// A fresh binary capability for what a peer is asked for; any thread.
   std::function<std::string()> token;
-  std::uint64_t object_bytes_max = 1ull << 30; ///< of an object whose size is not known here
+  core::knob<std::uint64_t> object_bytes_max = 1ull << 30; ///< where a size is not known here
   /// One of so many copies that the peer says it has is asked for, a group of it: any of them, so
   /// that it cannot know which. 1 = each.
   std::uint32_t prove_every = 8;

@@ -3,6 +3,7 @@
 #include "core/actor/actor.hpp"
 #include "core/actor/helper_pool.hpp"
 #include "core/limits.hpp"
+#include "core/live.hpp"
 #include "storage/backend.hpp"
 #include "storage/messages.hpp"
 #include "storage/put_assembler.hpp"
@@ -18,7 +19,7 @@ namespace ron::storage {
 
 /// Bounds of the role.
 struct storage_limits {
-  std::uint64_t object_bytes_max = core::limits::object_bytes_max_default;
+  core::knob<std::uint64_t> object_bytes_max = core::limits::object_bytes_max_default;
   std::uint32_t puts_max = 256;             ///< open uploads, all shards together
   std::chrono::milliseconds put_idle{30'000}; ///< an upload that is not written to is collected
   std::chrono::milliseconds tick{1'000};      ///< how often uploads are looked at

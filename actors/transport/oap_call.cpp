@@ -124,8 +124,9 @@ result<void> read_args(const core::bytes& cbor, call& c, reserved_args& out) {
 
 } // namespace
 
-result<call> call_of(const oap::opened& start, const oap_service& service, const link_info& peer,
-                     core::id_source& ids, core::instant now) {
+result<call> call_of(const oap::opened& start, const oap_service& service,
+                     const oap_settings& limits, const link_info& peer, core::id_source& ids,
+                     core::instant now) {
   if (start.app != app_services)
     return fail(ec::unknown_operation, "unknown application " + std::to_string(start.app));
   auto op = service.operations().find_oap(start.name.text());
@@ -146,7 +147,6 @@ result<call> call_of(const oap::opened& start, const oap_service& service, const
     c.corr = *own;
   if (const auto up = reserved.trace ? core::trace_context::parse(*reserved.trace) : std::nullopt)
     c.traceparent = ids.child_of(*up).to_text();
-  const auto& limits = service.settings();
   const auto cap = c.op->waits ? limits.wait_max : limits.request_timeout;
   c.deadline = core::deadline_after(now, cap);
   if (reserved.budget_ms && !c.op->waits) {

@@ -12,6 +12,7 @@ namespace ron::transport {
 /// (`_corr`, `_trace`, `_idem`, `_dl`, `_if`, `range`). Pure. Errors: unknown_operation (an unknown
 /// app or name), bad_request.
 core::result<call> call_of(const oap::opened& start, const oap_service& service,
-                           const link_info& peer, core::id_source& ids, core::instant now);
+                           const oap_settings& limits, const link_info& peer, core::id_source& ids,
+                           core::instant now);
 
 } // namespace ron::transport

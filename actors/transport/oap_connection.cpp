@@ -37,9 +37,9 @@ struct corr_of {
 } // namespace
 
 oap_connection::oap_connection(oap_connection_self self, oap_service_ptr service,
-                               oap_link_factory make_link, wire via)
-    : self_(self), service_(std::move(service)), via_(via), line_(service_->settings().line, now()),
-      timer_(self->home().io()) {
+                               oap_settings_ptr settings, oap_link_factory make_link, wire via)
+    : self_(self), service_(std::move(service)), settings_(std::move(settings)), via_(via),
+      line_(settings_->line, now()), timer_(self->home().io()) {
   link_ = make_link(self->home().io(), link_owner{self, *this});
   link_->start();
   arm();
@@ -54,7 +54,7 @@ oap_connection::~oap_connection() {
 void oap_connection::link_opened(const link_info& info) {
   info_ = info;
   info_.via = via_;
-  auto settings = service_->settings().session;
+  auto settings = settings_->session;
   settings.alpn = info.alpn == "oap/1";
   settings.independent_streams = info.independent_streams;
   session_.emplace(oap::role::acceptor, std::move(settings));
@@ -296,7 +296,7 @@ void oap_connection::end(ending how) {
 void oap_connection::arm() {
   auto due = line_.wake_at();
   if (!idle_.empty()) {
-    const auto trim = idle_.front()->idle_since + service_->settings().slot_idle;
+    const auto trim = idle_.front()->idle_since + settings_->slot_idle;
     due = due ? std::min(*due, trim) : trim;
   }
   if (open_.size() != 0)
@@ -318,18 +318,20 @@ void oap_connection::arm() {
 // -- the actor -----------------------------------------------------------------------
 
 caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
-                                  oap_link_factory make_link, wire via) {
-  self->state.connection =
-      std::make_unique<oap_connection>(self, std::move(service), std::move(make_link), via);
+                                  oap_settings_ptr settings, oap_link_factory make_link, wire via) {
+  self->state.connection = std::make_unique<oap_connection>(
+      self, std::move(service), std::move(settings), std::move(make_link), via);
   return {
       [self](atom::drain) { self->state.connection->drain(); },
   };
 }
 
 caf::actor open_oap_connection(core::shard& where, oap_service_ptr service,
-                               oap_link_factory make_link, wire via) {
-  return core::spawn_on(where, {}, make_oap_connection, std::move(service), std::move(make_link),
-                        via);
+                               oap_link_factory make_link, wire via, oap_settings_ptr settings) {
+  if (!settings)
+    settings = service->settings();
+  return core::spawn_on(where, {}, make_oap_connection, std::move(service), std::move(settings),
+                        std::move(make_link), via);
 }
 
 } // namespace ron::transport

@@ -34,8 +34,8 @@ struct oap_connection_state {
 /// more; what it refused stays in the box, at most `oap_stream_state::chunks_max` chunks a stream.
 class oap_connection final : public link_events {
 public:
-  oap_connection(oap_connection_self self, oap_service_ptr service, oap_link_factory make_link,
-                 wire via);
+  oap_connection(oap_connection_self self, oap_service_ptr service, oap_settings_ptr settings,
+                 oap_link_factory make_link, wire via);
   ~oap_connection();
 
   /// Accepts no more streams, ends those that only wait, ends when the open ones have.
@@ -106,6 +106,7 @@ private:
 
   oap_connection_self self_;
   oap_service_ptr service_;
+  const oap_settings_ptr settings_;
   wire via_;
   oap_line line_;
   link_ptr link_;
@@ -138,6 +139,6 @@ private:
 };
 
 caf::behavior make_oap_connection(oap_connection_self self, oap_service_ptr service,
-                                  oap_link_factory make_link, wire via);
+                                  oap_settings_ptr settings, oap_link_factory make_link, wire via);
 
 } // namespace ron::transport

@@ -162,7 +162,8 @@ oap_connection::slot& oap_connection::occupy(oap::corr_t corr) {
   slot* s = nullptr;
   if (idle_.empty()) {
     auto box = std::make_shared<oap_outbox>();
-    auto actor = core::spawn_port(self_, make_oap_stream, service_, core::port{self_}, box, info_);
+    auto actor = core::spawn_port(self_, make_oap_stream, service_, settings_, core::port{self_},
+                                  box, info_);
     s = slots_.emplace_back(std::make_unique<slot>(std::move(actor), std::move(box))).get();
   } else {
     s = idle_.back();
@@ -177,7 +178,7 @@ oap_connection::slot& oap_connection::occupy(oap::corr_t corr) {
 void oap_connection::trim_idle(core::instant t) {
   if (idle_.empty())
     return;
-  const auto life = service_->settings().slot_idle;
+  const auto life = settings_->slot_idle;
   auto keep = std::ranges::find_if(idle_, [&](const slot* s) { return t - s->idle_since < life; });
   if (keep == idle_.begin())
     return;
@@ -197,7 +198,7 @@ void oap_connection::trim_idle(core::instant t) {
 /// Ends the streams whose answer the peer has not taken any of for a long time: what they hold
 /// would stay for as long as the peer likes.
 void oap_connection::end_stalled(core::instant t) {
-  const auto patience = service_->settings().stall_timeout;
+  const auto patience = settings_->stall_timeout;
   sweep_at_ = t + patience / 4;
   std::vector<oap::corr_t> stalled;
   for (const auto& s : slots_) {
@@ -220,7 +221,7 @@ void oap_connection::block(slot& s, std::optional<core::instant> since) {
   if (std::exchange(s.starved, false))
     service_->wire().streams_starved.sub();
   if (since && !s.blocked_since && blocked_++ == 0)
-    starve_at_ = std::max(starve_at_, *since + service_->settings().starved_after);
+    starve_at_ = std::max(starve_at_, *since + settings_->starved_after);
   if (!since && s.blocked_since)
     --blocked_;
   s.blocked_since = since;
@@ -228,7 +229,7 @@ void oap_connection::block(slot& s, std::optional<core::instant> since) {
 
 /// Marks the streams whose answer has not moved for too long.
 void oap_connection::find_starved(core::instant t) {
-  const auto patience = service_->settings().starved_after;
+  const auto patience = settings_->starved_after;
   starve_at_ = t + patience / 4;
   for (const auto& s : slots_)
     if (s->blocked_since && !s->starved && t >= *s->blocked_since + patience) {

@@ -279,7 +279,7 @@ core::instant oap_exchange::check(core::instant now) {
 }
 
 const oap_settings& oap_exchange::limits() const noexcept {
-  return self_->state.service->settings();
+  return *self_->state.settings;
 }
 
 } // namespace ron::transport

@@ -2,6 +2,7 @@
 
 #include "core/actor/shard.hpp"
 #include "core/clock.hpp"
+#include "core/live.hpp"
 #include "oap/session.hpp"
 #include "transport/inflate.hpp"
 #include "transport/link.hpp"
@@ -22,7 +23,8 @@ class io_context;
 
 namespace ron::transport {
 
-/// Everything an operator may change about OAP/1 connections.
+/// Everything an operator may change about OAP/1 connections; one keeps what it began with, as its
+/// peer was told of it in HELLO.
 struct oap_settings {
   oap::session_settings session;
   oap_line_limits line;                             ///< of the connection itself
@@ -34,6 +36,8 @@ struct oap_settings {
   std::chrono::milliseconds starved_after{1'000};   ///< an answer that waits this long starves
   std::chrono::milliseconds slot_idle{10'000};      ///< a stream actor without a stream ends
 };
+
+using oap_settings_ptr = std::shared_ptr<const oap_settings>;
 
 /// What all OAP connections of one listener share. Outlives them (they hold it). Any thread.
 class oap_service {
@@ -61,8 +65,12 @@ public:
   request_metrics& requests() const noexcept {
     return requests_;
   }
-  const oap_settings& settings() const noexcept {
-    return settings_;
+  oap_settings_ptr settings() const noexcept {
+    return settings_.get();
+  }
+  /// For connections opened from now on.
+  void settings(oap_settings s) {
+    settings_.set(std::move(s));
   }
 
 private:
@@ -71,7 +79,7 @@ private:
   const core::clock& clock_;
   mutable oap_metrics wire_;
   mutable request_metrics requests_;
-  const oap_settings settings_;
+  core::live<oap_settings> settings_;
 };
 
 using oap_service_ptr = std::shared_ptr<const oap_service>;
@@ -81,9 +89,11 @@ using oap_link_factory = std::move_only_function<link_ptr(boost::asio::io_contex
 
 /// Spawns the actor of one accepted connection on `where`. It serves until the peer leaves, breaks
 /// the protocol, is idle for too long or the actor is told `atom::drain`. `via` is what its
-/// requests say they came on. Any thread.
+/// requests say they came on. `settings` are the service's present ones unless its link was made by
+/// earlier ones. Any thread.
 caf::actor open_oap_connection(core::shard& where, oap_service_ptr service,
-                               oap_link_factory make_link, wire via = wire::oap_tls);
+                               oap_link_factory make_link, wire via = wire::oap_tls,
+                               oap_settings_ptr settings = nullptr);
 
 /// The operations of the wire itself: `ping` answers at once, `echo` sends back each DATA as it
 /// comes. Neither needs a capability nor passes the rate limiter.

@@ -59,7 +59,7 @@ void on(oap_stream_self self, oap::opened& e) {
   st.box->announced = false;
   st.answered = false;
   const auto now = self->home().turn_time();
-  auto c = call_of(e, *st.service, st.peer, st.ids, now);
+  auto c = call_of(e, *st.service, *st.settings, st.peer, st.ids, now);
   if (!c)
     return refuse(self, std::move(c.error()));
   const auto deadline = c->deadline;
@@ -140,9 +140,11 @@ oap_stream_state::~oap_stream_state() {
 }
 
 caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service,
+                              oap_settings_ptr settings,
                               core::port<oap_connection_self> connection,
                               std::shared_ptr<oap_outbox> box, link_info peer) {
   self->state.service = std::move(service);
+  self->state.settings = std::move(settings);
   self->state.connection = std::move(connection);
   self->state.box = std::move(box);
   self->state.peer = std::move(peer);

@@ -25,6 +25,7 @@ struct oap_stream_state {
   ~oap_stream_state();
 
   oap_service_ptr service;
+  oap_settings_ptr settings;              ///< of its connection
   core::port<oap_connection_self> connection;
   std::shared_ptr<oap_outbox> box;        ///< shared with the connection; outlives both
   link_info peer;
@@ -57,6 +58,7 @@ void emit(oap_stream_self self, Item item) {
 void emit_consumed(oap_stream_self self, std::uint32_t frames);
 
 caf::behavior make_oap_stream(oap_stream_self self, oap_service_ptr service,
+                              oap_settings_ptr settings,
                               core::port<oap_connection_self> connection,
                               std::shared_ptr<oap_outbox> box, link_info peer);
 

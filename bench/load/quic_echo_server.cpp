@@ -66,20 +66,22 @@ int main(int argc, char** argv) {
 
   load::echo_server server{f, streams};
   auto parts = std::make_shared<quic::hub_parts>();
-  parts->connections.streams_max = streams;
-  parts->connections.bbr = f.text("congestion") == "bbr";
-  parts->connections.payload_max = f.number("datagram", 1'201, 65'527);
-  parts->connections.key_bytes = f.number("key-bytes", 0, 1ull << 40);
+  quic::connection_offer offer;
+  offer.connections.streams_max = streams;
+  offer.connections.bbr = f.text("congestion") == "bbr";
+  offer.connections.payload_max = f.number("datagram", 1'201, 65'527);
+  offer.connections.key_bytes = f.number("key-bytes", 0, 1ull << 40);
   parts->limits.retry_from = 100'000; // a load generator's connections come all at once
   parts->limits.unfinished_max = 100'000;
-  parts->frame_max = transport::oap_settings{}.session.max_frame;
+  offer.frame_max = transport::oap_settings{}.session.max_frame;
   parts->tls = contexts_of(server.shards().size(), identity);
   parts->keys = std::make_shared<quic::secrets>();
   parts->budget = server.listener().budget;
   parts->sockets = server.sockets();
   parts->metrics = std::make_shared<quic::quic_metrics>(server.registry());
   parts->clock = &server.clock();
-  parts->open = opener(server.service());
+  offer.open = opener(server.service());
+  parts->offer.set(std::move(offer));
   auto listening = quic::start_quic(server.shards(), {where.first, where.second}, 4u << 20, parts);
   if (!listening)
     f.refuse(listening.error().message);

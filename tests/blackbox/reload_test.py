@@ -8,21 +8,48 @@ import socket
 import ssl
 
 import support
+from reload_case import ReloadCase
 from support import NodeTest, wait_until
 
 # The test that shows the effect: of this script, or of another one beside it.
 SHOWN = {
     "node.drain-timeout": "test_the_time_to_drain",
     "node.memory-max": "test_the_bound_of_memory",
+    "http.header-bytes-max": "reload_wire_test.py test_heads",
+    "http.header-timeout": "reload_wire_test.py test_heads",
+    "http.body-rate-min": "reload_wire_test.py test_rates_of_bytes",
+    "http.answer-rate-min": "reload_wire_test.py test_rates_of_bytes",
+    "inflate.ratio-max": "reload_wire_test.py test_bodies",
+    "inflate.bytes-max": "reload_wire_test.py test_bodies",
+    "caps.operator-socket": "reload_service_test.py test_the_socket_of_the_operator",
+    "index.cache-entries": "reload_service_test.py test_names_in_ram",
+    "index.ttl": "reload_service_test.py test_names_in_ram",
+    "index.negative-ttl": "reload_service_test.py test_names_in_ram",
+    "index.resolve-budget": "reload_service_test.py test_the_time_of_a_resolve",
     "log.format": "test_logging",
     "log.level": "test_logging",
     "log.level.<component>": "test_logging",
+    "oap.max-frame": "reload_wire_test.py test_what_hello_says",
+    "oap.max-streams": "reload_wire_test.py test_what_hello_says",
+    "oap.ack-window": "reload_wire_test.py test_what_hello_says",
+    "oap.max-inflight": "reload_wire_test.py test_what_hello_says",
+    "oap.receive-budget": "reload_wire_test.py test_what_a_peer_is_granted",
+    "oap.answer-rate-min": "reload_wire_test.py test_rates_of_bytes",
+    "oap.compression": "reload_wire_test.py test_what_hello_says",
+    "omnigate.body-bytes-max": "reload_wire_test.py test_bodies",
+    "omnigate.request-timeout": "reload_service_test.py test_the_time_for_an_answer",
+    "mailbox.visibility": "reload_service_test.py test_deliveries",
+    "mailbox.attempts-max": "reload_service_test.py test_deliveries",
+    "mailbox.dedup-window": "reload_service_test.py test_repeated_sends",
+    "omnigate.waiters-max": "reload_service_test.py test_long_polls",
+    "omnigate.permits": "reload_service_test.py test_calls_at_once",
     "omnigate.inflight-max": "test_how_many_requests_at_once",
     "omnigate.rate": "test_rates",
     "omnigate.burst": "test_rates",
     "omnigate.rate-tenant": "tor_test.py test_the_rate_of_capabilities_by_reload",
     "omnigate.rate-address": "test_rates",
     "omnigate.public-read": "test_who_may_read",
+    "storage.object-bytes-max": "reload_service_test.py test_the_size_of_an_object",
     "storage.quota": "test_a_smaller_quota_keeps_what_is_there",
     "storage.verified-cache": "test_a_smaller_cache",
     "storage.rf": "replication_reload_test.py test_copies_by_reload",
@@ -31,6 +58,10 @@ SHOWN = {
     "transport.per-peer-max": "tls_test.py test_limits_change",
     "transport.transient-max": "test_limits_of_connections",
     "transport.accept-permits": "test_handshakes_at_once",
+    "transport.handshake-timeout": "reload_wire_test.py test_times_of_a_connection",
+    "transport.read-timeout": "reload_wire_test.py test_times_of_a_connection",
+    "transport.write-timeout": "reload_wire_test.py test_times_of_a_connection",
+    "transport.idle-timeout": "reload_wire_test.py test_times_of_a_connection",
     "transport.cert": "tls_test.py test_certificate_changes_and_bad_ones_do_not_count",
     "transport.key": "tls_test.py test_certificate_changes_and_bad_ones_do_not_count",
     "transport.client-ca": "tls_test.py test_tickets_from_before_a_client_ca",
@@ -53,24 +84,7 @@ class Keys(NodeTest):
                 self.assertIn(f"    def {test}(self):", file.read())
 
 
-class Reload(NodeTest):
-    def write(self, node, text):
-        with open(node.files[-1], "w", encoding="utf-8") as file:
-            file.write(text)
-
-    def reload(self, node, text, *changed):
-        """Another configuration; these keys and no others must be taken over."""
-        self.write(node, text)
-        answer = node.http("POST", "/admin/reload", token=node.operator_token(), endpoint="admin")
-        self.assertEqual(answer.status, 200, answer)
-        self.assertEqual([one["key"] for one in answer.json()["changed"]], sorted(changed))
-        self.assertEqual(answer.json()["after_restart"], [])
-
-    def put(self, node, body, status=201):
-        answer = node.http("PUT", "/v1/o", body, token=node.operator_token())
-        self.assertEqual(answer.status, status, answer)
-        return answer.json().get("cid")
-
+class Reload(ReloadCase):
     def quota(self, config):
         dice = random.Random(3)
         bodies = [dice.randbytes(1 << 20) for _ in range(6)]

@@ -91,6 +91,36 @@ TEST(PermitPool, AReleaseWakesOnlyWhileSomebodyWaits) {
   EXPECT_EQ(woken, 1);
 }
 
+TEST(PermitPool, FewerPermitsCallNobodyBack) {
+  auto pool = permit_pool::make(2, 4);
+  auto a = pool->try_acquire();
+  auto b = pool->try_acquire();
+  pool->set(1, 1);
+  EXPECT_EQ(pool->in_use(), 2u);
+  permit p;
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::waits);
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::full);
+  a.release();
+  EXPECT_FALSE(pool->grant_waiting()) << "one is out, and there is one";
+  b.release();
+  EXPECT_TRUE(pool->grant_waiting());
+}
+
+TEST(PermitPool, MorePermitsAreForThoseWhoWait) {
+  auto pool = permit_pool::make(1, 1);
+  auto held = pool->try_acquire();
+  permit p;
+  EXPECT_EQ(pool->acquire_or_wait(p, work_step::first), permit_pool::admission::waits);
+  EXPECT_FALSE(pool->must_wake());
+  pool->set(2, 2);
+  EXPECT_TRUE(pool->must_wake());
+  EXPECT_FALSE(pool->try_acquire()) << "it would overtake";
+  EXPECT_TRUE(pool->grant_waiting());
+  EXPECT_EQ(pool->permits(), 2u);
+  pool->set(2, permit_pool::waiters_most + 1);
+  EXPECT_EQ(pool->waiters_max(), permit_pool::waiters_most);
+}
+
 TEST(PermitPool, ManyThreadsNeverHoldMoreThanThereAre) {
   constexpr std::uint32_t permits = 3;
   auto pool = permit_pool::make(permits, 0);

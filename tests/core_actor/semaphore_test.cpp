@@ -67,6 +67,33 @@ TEST_F(Semaphore, DefaultsToTwoPlacesToWaitPerPermit) {
   EXPECT_EQ(s.stats().waiters_max, 10u);
 }
 
+TEST_F(Semaphore, OtherFiguresHoldFromThenOn) {
+  auto s = start(1, 1);
+  auto a = acquire(s);
+  auto b = acquire(s);
+  EXPECT_EQ(code(acquire(s)), ec::busy);
+  s.set(2);
+  run();
+  EXPECT_TRUE(granted(b)) << "it waited for the new one";
+  std::vector<answer> line;
+  for (int i = 0; i < 4; ++i)
+    line.push_back(acquire(s));
+  EXPECT_EQ(code(acquire(s)), ec::busy);
+  EXPECT_EQ(s.stats().waiting, 4u) << "more than the line began with";
+  s.set(1, 0);
+  release(a);
+  run();
+  EXPECT_FALSE(line[0]->has_value()) << "one is still out";
+  release(b);
+  run();
+  for (const auto& one : line) {
+    ASSERT_TRUE(granted(one));
+    release(one);
+    run();
+  }
+  EXPECT_EQ(s.stats().in_use, 0u);
+}
+
 TEST_F(Semaphore, TheFastPathNeedsNoMessageButQueuesBehindNobody) {
   auto s = start(1, 4);
   auto p = s.try_acquire();

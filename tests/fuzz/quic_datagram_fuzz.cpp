@@ -62,7 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   quic::endpoint_limits limits;
   limits.unfinished_max = 8;
   limits.retry_from = 4;
-  quic::endpoint server{1, {}, limits, [&] { return context; }, keys, h};
+  quic::endpoint server{
+    1, [] { return quic::connection_settings{}; }, limits, [&] { return context; }, keys, h};
   const quic::path from{quic::address::loopback(443), quic::address::loopback(4'000)};
   core::instant now{std::chrono::hours{1}};
   std::vector<std::uint8_t> buffer(quic::connection::burst_max);

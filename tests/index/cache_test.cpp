@@ -49,6 +49,30 @@ TEST_F(Cache, RemembersAbsenceForLess) {
   EXPECT_FALSE(find("a"));
 }
 
+TEST_F(Cache, OtherLimitsForgetWhatWasThereAndHoldFromThenOn) {
+  find("a");
+  c().put("a", version(1), now, ticket);
+  c().set_limits({.entries_max = 16, .ttl = 1ms});
+  EXPECT_FALSE(find("a"));
+  for (int i = 0; i < 100; ++i) {
+    const auto name = std::to_string(i);
+    find(name);
+    c().put(name, version(1), now, ticket);
+    EXPECT_TRUE(find(name));
+  }
+  EXPECT_LE(c().size(), 16u);
+  now += 1ms;
+  EXPECT_FALSE(find("99"));
+}
+
+TEST_F(Cache, NoEntriesIsOff) {
+  limits.entries_max = 0;
+  find("a");
+  c().put("a", version(1), now, ticket);
+  EXPECT_FALSE(find("a"));
+  EXPECT_EQ(c().size(), 0u);
+}
+
 TEST_F(Cache, AWriteDropsItAndALateReaderCannotBringItBack) {
   find("a");
   auto early = ticket;

@@ -69,4 +69,17 @@ TEST(Waiters, TheBoundRefuses) {
   EXPECT_TRUE(w.add("c", at(1s), 3));
 }
 
+TEST(Waiters, AnotherBoundHoldsFromThenOn) {
+  const ron::core::knob<std::size_t> most = 1;
+  waiter_list<int> w{most};
+  EXPECT_TRUE(w.add("a", at(1s), 1));
+  EXPECT_FALSE(w.add("a", at(1s), 2));
+  most.set(2);
+  EXPECT_TRUE(w.add("a", at(1s), 2));
+  most.set(0);
+  EXPECT_EQ(w.size(), 2u) << "whoever waits stays";
+  EXPECT_EQ(next(w, "a"), 1);
+  EXPECT_FALSE(w.add("a", at(1s), 3));
+}
+
 } // namespace

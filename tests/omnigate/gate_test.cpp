@@ -170,6 +170,9 @@ TEST_F(Gate, LongPollsHaveSlotsOfTheirOwn) {
   auto b = admit(make(read));
   EXPECT_TRUE(a && b);
   EXPECT_EQ(code(make(poll)), ec::busy);
+  limits.waiters_max = 2;
+  g().set_limits(limits);
+  EXPECT_EQ(code(make(poll)), ec::none);
 }
 
 TEST_F(Gate, DrainingAndDegraded) {

@@ -39,6 +39,27 @@ TEST_F(OapConnection, IdleConnectionIsTakenBackInGoodOrder) {
   EXPECT_TRUE(quiet(ending::timeout));
 }
 
+TEST_F(OapConnection, OtherSettingsAreForNewConnections) {
+  auto& old = dial();
+  ASSERT_TRUE(old.ended(old.open("ping", {}, {.end = true})));
+  settings.request_timeout = 50ms;
+  settings.session.max_streams = 64;
+  reload();
+  auto& c = dial();
+  const auto hangs = old.open("hang", {}, {.end = true});
+  EXPECT_TRUE(old.flush());
+  const auto* e = c.error_of(c.open("hang", {}, {.end = true}));
+  ASSERT_NE(e, nullptr);
+  EXPECT_EQ(e->status, core::oap_status(core::ec::downstream_timeout));
+  EXPECT_EQ(c.session().limits().max_streams, 64u);
+  ASSERT_TRUE(old.ended(old.open("ping", {}, {.end = true})));
+  EXPECT_GT(old.session().limits().max_streams, 64u);
+  for (const auto& seen : old.seen) {
+    const auto* failed = std::get_if<oap::stream_error>(&seen);
+    EXPECT_FALSE(failed && failed->corr == hangs) << "it keeps the time that it began with";
+  }
+}
+
 TEST_F(OapConnection, OpenStreamIsNotIdle) {
   settings.line.idle_timeout = 20ms;
   settings.request_timeout = 300ms;

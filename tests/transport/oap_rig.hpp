@@ -122,6 +122,10 @@ public:
   /// Waits until all is as before the first connection, and `n` of them ended `how`.
   bool quiet(transport::ending how, std::uint64_t n = 1);
 
+  /// Other settings for the connections from now on.
+  void reload() {
+    service_->settings(settings);
+  }
   transport::oap_metrics& wire() {
     return service_->wire();
   }

@@ -5,6 +5,7 @@
 #include "transport/quic/quic_listener.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 #include <map>
 #include <mutex>
@@ -127,13 +128,14 @@ public:
   void start() {
     service = std::make_shared<transport::oap_service>(transport::operation_table{oap_toys(toys)},
                                                        gate, clock, registry, settings);
-    auto parts = std::make_shared<quic::hub_parts>();
-    parts->connections.idle_timeout = 3s;
-    parts->frame_max = core::limits::oap_frame_bytes_default;
-    parts->frame_timeout = frame_timeout;
-    parts->connections.handshake_timeout = handshake_timeout;
+    parts = std::make_shared<quic::hub_parts>();
+    quic::connection_offer offer;
+    offer.connections.idle_timeout = 3s;
+    offer.frame_max = core::limits::oap_frame_bytes_default;
+    offer.frame_timeout = frame_timeout;
+    offer.connections.handshake_timeout = handshake_timeout;
     if (!early.empty()) {
-      parts->connections.early_data = true;
+      offer.connections.early_data = true;
       parts->early_operations = std::make_shared<const std::vector<std::string>>(early);
     }
     auto options = world.server_options();
@@ -146,7 +148,7 @@ public:
     parts->sockets = std::make_shared<transport::socket_metrics>(registry);
     parts->metrics = metrics = std::make_shared<quic::quic_metrics>(registry);
     parts->clock = &clock;
-    parts->open = [this](core::shard& here, quic::quic_link_ptr link) {
+    offer.open = [this](core::shard& here, quic::quic_link_ptr link) {
       std::lock_guard guard{mutex};
       homes.push_back(here.index());
       connections.push_back(transport::open_oap_connection(
@@ -156,6 +158,7 @@ public:
           return transport::link_ptr{std::move(link)};
         }));
     };
+    parts->offer.set(std::move(offer));
     sockets = parts->sockets;
     auto made = quic::start_quic(shards, {"127.0.0.1", 0}, 1u << 20, parts);
     ASSERT_TRUE(made) << made.error().message;
@@ -213,6 +216,8 @@ public:
   std::shared_ptr<transport::connection_budget> budget =
     std::make_shared<transport::connection_budget>(transport::connection_limits{100, 100, 100});
   std::shared_ptr<transport::oap_service> service;
+  std::shared_ptr<quic::hub_parts> parts;
+  std::atomic<int> opened_anew{0};
   std::shared_ptr<transport::socket_metrics> sockets;
   std::shared_ptr<quic::quic_metrics> metrics;
   std::optional<quic::quic_listeners> listeners;
@@ -237,6 +242,22 @@ TEST_F(QuicListener, OperationsAnswer) {
   c.flush();
   EXPECT_TRUE(c.ended(echo));
   EXPECT_EQ(c.bytes[echo], 50'000u);
+}
+
+TEST_F(QuicListener, AnotherOfferIsForNewConnections) {
+  start();
+  auto& old = dial();
+  ASSERT_TRUE(old.ended(old.open("ping")));
+  auto offer = *parts->offer.get();
+  offer.open = [this, then = offer.open](core::shard& here, quic::quic_link_ptr link) {
+    ++opened_anew;
+    then(here, std::move(link));
+  };
+  parts->offer.set(offer);
+  auto& c = dial();
+  EXPECT_TRUE(c.ended(c.open("ping")));
+  EXPECT_EQ(opened_anew.load(), 1);
+  EXPECT_TRUE(old.ended(old.open("ping")));
 }
 
 TEST_F(QuicListener, ManyStreamsAndConnectionsOnTheirShards) {

@@ -111,7 +111,8 @@ public:
     server = nullptr;
     peers.clear();
     server = std::make_unique<quic::endpoint>(
-      std::uint8_t{7}, settings, limits, [tls = server_tls()] { return tls; }, keys, *this);
+      std::uint8_t{7}, [now = settings] { return now; }, limits,
+      [tls = server_tls()] { return tls; }, keys, *this);
   }
 
   core::crypto::tls_context server_tls() const {

@@ -17,24 +17,29 @@ std::shared_ptr<permit_pool> permit_pool::make(std::uint32_t permits, std::uint3
 
 permit permit_pool::try_acquire() noexcept {
   auto w = load();
-  while (used(w) < permits_ && waiting(w) == 0)
+  while (used(w) < permits() && waiting(w) == 0)
     if (word_.compare_exchange_weak(w, w + one_used, std::memory_order_acq_rel))
       return permit{shared_from_this()};
   return {};
 }
 
 permit_pool::admission permit_pool::acquire_or_wait(permit& out, work_step step) noexcept {
-  const auto places = waiters_max_ + (step == work_step::further ? further_max : 0);
+  const auto places = waiters_max() + (step == work_step::further ? further_max : 0);
   auto w = load();
   for (;;) {
-    if (used(w) < permits_ && waiting(w) == 0) {
+    const auto most = permits();
+    if (used(w) < most && waiting(w) == 0) {
       if (word_.compare_exchange_weak(w, w + one_used, std::memory_order_acq_rel)) {
         out = permit{shared_from_this()};
         return admission::granted;
       }
     } else if (waiting(w) < places) {
-      if (word_.compare_exchange_weak(w, w + one_waiting, std::memory_order_acq_rel))
+      if (word_.compare_exchange_weak(w, w + one_waiting, std::memory_order_seq_cst)) {
+        // Of this look and that of who calls `set` one sees the other: more permits wake somebody.
+        if (wake_ && permits_.load(std::memory_order_seq_cst) > most)
+          wake_();
         return admission::waits;
+      }
     } else {
       return admission::full;
     }
@@ -43,10 +48,15 @@ permit_pool::admission permit_pool::acquire_or_wait(permit& out, work_step step)
 
 permit permit_pool::grant_waiting() noexcept {
   auto w = load();
-  while (used(w) < permits_)
+  while (used(w) < permits())
     if (word_.compare_exchange_weak(w, w + one_used - one_waiting, std::memory_order_acq_rel))
       return permit{shared_from_this()};
   return {};
+}
+
+void permit_pool::set(std::uint32_t permits, std::uint32_t waiters_max) noexcept {
+  waiters_max_.store(std::min(waiters_max, waiters_most), std::memory_order_relaxed);
+  permits_.store(permits, std::memory_order_seq_cst);
 }
 
 void permit_pool::leave() noexcept {
@@ -54,8 +64,8 @@ void permit_pool::leave() noexcept {
 }
 
 bool permit_pool::must_wake() const noexcept {
-  auto w = load();
-  return used(w) < permits_ && waiting(w) > 0;
+  auto w = word_.load(std::memory_order_seq_cst);
+  return used(w) < permits() && waiting(w) > 0;
 }
 
 void permit_pool::give_back() noexcept {

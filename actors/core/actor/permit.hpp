@@ -2,6 +2,7 @@
 
 #include "core/limits.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -52,7 +53,10 @@ public:
   /// so the number of exchanges in flight bounds them long before.
   static constexpr std::uint32_t further_max = limits::mailbox_bound_max;
 
-  /// `permits` >= 1. `waiters_max` may be 0.
+  /// Places for first steps, whatever is set: lines are made for so many.
+  static constexpr std::uint32_t waiters_most = 2 * 65'536;
+
+  /// `permits` >= 1. `waiters_max` may be 0 and is `waiters_most` at most.
   static std::shared_ptr<permit_pool> make(std::uint32_t permits, std::uint32_t waiters_max);
 
   /// A permit if one is free and nobody waits for it, else an empty one.
@@ -76,8 +80,14 @@ public:
   /// What a release calls while somebody waits, on the releasing thread. Set before first use.
   void on_free(std::function<void()> wake) { wake_ = std::move(wake); }
 
-  std::uint32_t permits() const noexcept { return permits_; }
-  std::uint32_t waiters_max() const noexcept { return waiters_max_; }
+  /// Other figures from now on. Permits that are out stay out, and whoever waits keeps its place;
+  /// the caller wakes those who wait if `must_wake`.
+  void set(std::uint32_t permits, std::uint32_t waiters_max) noexcept;
+
+  std::uint32_t permits() const noexcept { return permits_.load(std::memory_order_relaxed); }
+  std::uint32_t waiters_max() const noexcept {
+    return waiters_max_.load(std::memory_order_relaxed);
+  }
   std::uint32_t in_use() const noexcept { return used(load()); }
   std::uint32_t waiting() const noexcept { return waiting(load()); }
 
@@ -92,14 +102,14 @@ private:
   }
 
   permit_pool(std::uint32_t permits, std::uint32_t waiters_max) noexcept
-    : permits_(permits), waiters_max_(waiters_max) {
+    : permits_(permits), waiters_max_(std::min(waiters_max, waiters_most)) {
     // nop
   }
   word load() const noexcept { return word_.load(std::memory_order_acquire); }
   void give_back() noexcept;
 
-  std::uint32_t permits_;
-  std::uint32_t waiters_max_;
+  std::atomic<std::uint32_t> permits_;
+  std::atomic<std::uint32_t> waiters_max_;
   std::function<void()> wake_;
   alignas(64) std::atomic<word> word_{0};
 };

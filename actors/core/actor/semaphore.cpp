@@ -83,6 +83,13 @@ semaphore_stats semaphore::stats() const noexcept {
           .timed_out = core_->timed_out.load(std::memory_order_relaxed)};
 }
 
+void semaphore::set(std::uint32_t permits, std::uint32_t waiters_max) const {
+  if (!core_)
+    return;
+  core_->pool->set(permits, waiters_max);
+  core_->wake_oldest();
+}
+
 void semaphore::stop() {
   if (core_)
     end(core_->supervisor);

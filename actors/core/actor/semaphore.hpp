@@ -75,6 +75,12 @@ public:
 
   semaphore_stats stats() const noexcept;
 
+  /// Other figures from now on. Permits that are out stay out, and whoever waits keeps its place: a
+  /// smaller number acts as permits come back. Any thread.
+  void set(std::uint32_t permits, std::uint32_t waiters_max) const;
+  /// The same with twice as many places as permits.
+  void set(std::uint32_t permits) const { set(permits, 2 * permits); }
+
   /// Ends the actors; whoever waits is answered `degraded`. Permits that are out stay valid.
   void stop();
 

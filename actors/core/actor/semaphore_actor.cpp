@@ -104,8 +104,9 @@ semaphore_state::~semaphore_state() {
 semaphore_actor::behavior_type make_semaphore(self_type self, std::shared_ptr<semaphore::core> core,
                                               std::size_t slot) {
   auto& st = self->state;
-  const std::size_t places = core->pool->waiters_max();
-  st.line = waiter_line<semaphore_state::waiter>{places + permit_pool::further_max};
+  // Whoever has a place has it from the pool, which may give out more than it could at first.
+  st.line = waiter_line<semaphore_state::waiter>{
+    std::size_t{permit_pool::waiters_most} + permit_pool::further_max};
   st.slot = slot;
   st.core = std::move(core);
   front_of(st).woken.store(false); // a wake may have been sent to the one before

@@ -3,6 +3,7 @@
 #include "core/store/lmdb_error.hpp"
 
 #include <lmdb.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <bit>
@@ -92,6 +93,7 @@ writer_stats writer::stats() const {
 }
 
 void writer::run() {
+  ::pthread_setname_np(::pthread_self(), "ron-write");
   while (wait_for_work())
     process();
 }

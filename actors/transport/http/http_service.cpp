@@ -13,16 +13,8 @@ http_service::http_service(transport::operation_table operations, transport::gat
     gate_(gate),
     clock_(clock),
     metrics_(registry),
-    settings_(std::make_shared<const http_settings>(settings)) {
+    settings_(settings) {
   // nop
-}
-
-std::shared_ptr<const http_settings> http_service::settings() const noexcept {
-  return settings_.load(std::memory_order_acquire);
-}
-
-void http_service::settings(const http_settings& s) {
-  settings_.store(std::make_shared<const http_settings>(s), std::memory_order_release);
 }
 
 caf::actor open_http_connection(core::shard& where, http_service_ptr service, transport::wire via,

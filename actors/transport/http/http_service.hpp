@@ -2,6 +2,7 @@
 
 #include "core/clock.hpp"
 #include "core/limits.hpp"
+#include "core/live.hpp"
 #include "transport/http/connection_machine.hpp"
 #include "transport/inflate.hpp"
 #include "transport/link.hpp"
@@ -10,7 +11,6 @@
 
 #include <caf/fwd.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -57,16 +57,16 @@ public:
   const core::clock& clock() const noexcept { return clock_; }
   http_metrics& metrics() const noexcept { return metrics_; }
 
-  std::shared_ptr<const http_settings> settings() const noexcept;
+  std::shared_ptr<const http_settings> settings() const noexcept { return settings_.get(); }
   /// For connections opened from now on.
-  void settings(const http_settings& s);
+  void settings(const http_settings& s) { settings_.set(s); }
 
 private:
   transport::operation_table operations_;
   transport::gate& gate_;
   const core::clock& clock_;
   mutable http_metrics metrics_;
-  std::atomic<std::shared_ptr<const http_settings>> settings_;
+  core::live<http_settings> settings_;
 };
 
 using http_service_ptr = std::shared_ptr<const http_service>;

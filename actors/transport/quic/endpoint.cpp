@@ -23,9 +23,9 @@ constexpr std::uint64_t invalid_token = 0xb;
 
 } // namespace
 
-endpoint::endpoint(std::uint8_t shard, connection_settings settings, endpoint_limits limits,
+endpoint::endpoint(std::uint8_t shard, next_settings settings, endpoint_limits limits,
                    next_tls tls, secrets_ptr keys, endpoint_host& host)
-    : shard_(shard), settings_(settings), limits_(limits), tls_(std::move(tls)),
+    : shard_(shard), settings_(std::move(settings)), limits_(limits), tls_(std::move(tls)),
       keys_(std::move(keys)), host_(host) {
   // nop
 }
@@ -160,7 +160,7 @@ bool endpoint::validate(const path& from, byte_view token, first_packet& first, 
 }
 
 void endpoint::open(const path& from, byte_view datagram, const first_packet& first, instant now) {
-  auto made = connection::accept(settings_, tls_(), first, from, *this, keys_, now);
+  auto made = connection::accept(settings_(), tls_(), first, from, *this, keys_, now);
   if (!made) {
     core::log::warn("quic", "no connection for a peer", {{"reason", made.error().message}});
     return;

@@ -56,6 +56,9 @@ protected:
 /// The TLS context for the next connection: a reload changes it.
 using next_tls = std::function<core::crypto::tls_context()>;
 
+/// The settings of the next connection; likewise.
+using next_settings = std::function<connection_settings()>;
+
 /// The accepting side of QUIC on one shard as a state machine: knows whose datagram it is, and what
 /// to say to strangers (RFC 9000, 5.2, 6, 8.1, 10.3). No socket, no clock of its own.
 class endpoint final : public id_source {
@@ -64,7 +67,7 @@ public:
   /// connection ids").
   static constexpr std::size_t id_bytes = 12;
 
-  endpoint(std::uint8_t shard, connection_settings settings, endpoint_limits limits, next_tls tls,
+  endpoint(std::uint8_t shard, next_settings settings, endpoint_limits limits, next_tls tls,
            secrets_ptr keys, endpoint_host& host);
   ~endpoint();
   endpoint(const endpoint&) = delete;
@@ -104,7 +107,7 @@ private:
   connection_id random_id() const;
 
   const std::uint8_t shard_;
-  const connection_settings settings_;
+  const next_settings settings_;
   const endpoint_limits limits_;
   const next_tls tls_;
   const secrets_ptr keys_;

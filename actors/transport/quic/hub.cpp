@@ -15,7 +15,12 @@ using core::instant;
 hub::hub(core::shard& home, std::shared_ptr<const hub_parts> parts, unique_fd fd)
     : home_(home), parts_(std::move(parts)), socket_(std::move(fd)),
       endpoint_(
-        static_cast<std::uint8_t>(home.index()), parts_->connections, parts_->limits,
+        static_cast<std::uint8_t>(home.index()),
+        [this] {
+          offered_ = parts_->offer.get();
+          return offered_->connections;
+        },
+        parts_->limits,
         [p = parts_, i = home.index()] { return p->tls(i); }, parts_->keys, *this),
       buffer_(connection::burst_max) {
   // nop
@@ -140,13 +145,14 @@ bool hub::may_accept(const address& peer) {
 void hub::accepted(connection& c) {
   auto peer = peer_address::of(c.where().remote.get());
   auto link =
-    std::make_shared<quic_link>(weak_from_this(), c, std::move(peer.text), parts_->frame_max);
+    std::make_shared<quic_link>(weak_from_this(), c, std::move(peer.text), offered_->frame_max);
   c.set_events(link->lanes());
-  if (parts_->connections.early_data)
+  if (offered_->connections.early_data)
     link->lanes().run_early(parts_->early_operations);
   auto& e = entries_[&c];
   e.link = std::move(link);
   e.slot = std::exchange(admitted_, {});
+  e.offer = std::move(offered_);
   e.link->when_settled([me = weak_from_this(), which = &c] {
     if (auto h = me.lock())
       if (auto i = h->entries_.find(which); i != h->entries_.end()) {
@@ -179,7 +185,7 @@ void hub::look_at(connection& c, entry& e) {
   const bool speaks = c.early() && e.link->lanes().ready(); // HELLO at least, in early data
   if (!e.opened && (speaks || c.state() == connection::phase::open)) {
     e.opened = true;
-    parts_->open(home_, e.link);
+    e.offer->open(home_, e.link);
   }
   e.link->look();
   if (e.link->lanes().unfinished() != 0) {
@@ -361,7 +367,7 @@ void hub::on_time() {
 void hub::await_age() {
   if (closed_ || partial_.empty() || std::exchange(aging_, true))
     return;
-  age_timer_->expires_after(parts_->frame_timeout / frame_lanes::ages);
+  age_timer_->expires_after(parts_->offer.get()->frame_timeout / frame_lanes::ages);
   age_timer_->async_wait([me = weak_from_this()](const boost::system::error_code& e) {
     if (e)
       return;
@@ -373,9 +379,10 @@ void hub::await_age() {
 /// A quarter of the time for a frame went by.
 void hub::on_age() {
   aging_ = false;
+  const auto patience = parts_->offer.get()->frame_timeout;
   for (auto* c : std::vector(partial_.begin(), partial_.end())) {
     auto& e = entries_.find(c)->second;
-    if (const auto ended = e.link->age(parts_->frame_timeout); ended != 0) {
+    if (const auto ended = e.link->age(patience); ended != 0) {
       parts_->metrics->slow_streams.add_n(ended);
       look_at(*c, e);
       touched(*c);

@@ -2,6 +2,7 @@
 
 #include "core/actor/shard.hpp"
 #include "core/clock.hpp"
+#include "core/live.hpp"
 #include "transport/connection_budget.hpp"
 #include "transport/listener.hpp"
 #include "transport/quic/endpoint.hpp"
@@ -27,22 +28,27 @@ namespace ron::transport::quic {
 /// Gives a connection that has shaken hands its actor. On its shard.
 using open_connection = std::function<void(core::shard& here, quic_link_ptr link)>;
 
-/// What all QUIC connections of one listener share.
-struct hub_parts {
+/// What a connection is accepted with; it keeps all of it, but `frame_timeout` is everybody's.
+struct connection_offer {
   connection_settings connections;
-  endpoint_limits limits;
   std::uint32_t frame_max = 0;                    ///< that our HELLO announces
   std::chrono::milliseconds frame_timeout{5'000}; ///< for the rest of a frame that has begun
+  open_connection open;
+};
+
+/// What all QUIC connections of one listener share.
+struct hub_parts {
+  core::live<connection_offer> offer;
+  endpoint_limits limits;
   /// The context for the next connection on a shard; asked on that shard.
   std::function<core::crypto::tls_context(std::size_t shard)> tls;
-  /// That run from early data; null or empty while `connections.early_data` is not set.
+  /// That run from early data; null or empty while `early_data` is not set.
   frame_lanes::operation_names early_operations{};
   secrets_ptr keys;
   connection_budget_ptr budget;
   std::shared_ptr<socket_metrics> sockets;
   std::shared_ptr<quic_metrics> metrics;
   const core::clock* clock = nullptr;
-  open_connection open;
 };
 
 /// The QUIC connections of one shard: owns its UDP socket and its endpoint, turns readiness into
@@ -86,6 +92,7 @@ public:
 private:
   struct entry {
     quic_link_ptr link;
+    core::live<connection_offer>::ptr offer;
     connection_slot slot;
     core::instant began{};
     core::instant due{};  ///< its place in `due_`, never later than it wants; zero: none
@@ -134,6 +141,7 @@ private:
   std::vector<connection*> touched_;
   std::optional<stuck> stuck_;
   connection_slot admitted_; ///< of the connection that is being accepted
+  core::live<connection_offer>::ptr offered_; ///< likewise
   std::vector<std::uint8_t> buffer_;
   endpoint_counters counted_;
   std::optional<core::instant> armed_;

@@ -134,6 +134,7 @@ public:
     out.reserved = room_.taken() - std::min(room_.taken(), out.bytes);
     out.cache = cache_.stats();
     out.outboards = groups_.outboards();
+    out.collect_failed = collector_.failed();
     out.writer = log_.stats();
     out.stalled = watch_.stalled();
     if (out.stalled)

@@ -4,6 +4,7 @@ namespace ron::index {
 
 namespace {
 
+using core::ec;
 using core::result;
 using core::to_caf;
 
@@ -45,51 +46,115 @@ written<T> forget_then_answer(index_self self, const std::string& name,
   };
 }
 
-result<cached_name> look_up(index_state& st, const std::string& name, found_in& source) {
-  name_cache::ticket ticket = 0;
-  const auto now = st.parts.clock->boot_now();
-  if (auto hit = st.parts.cache->find(name, now, ticket)) {
-    source = found_in::cache;
-    return std::move(*hit);
-  }
-  source = found_in::store;
+/// Answers with what a helper thread reads: `read` runs there, `finish` with its outcome on this
+/// shard, as the actor.
+template <class Out, class Read, class Finish>
+caf::result<Out> answer_when_read(index_self self, Read read, Finish finish) {
+  auto promise = self->make_response_promise<Out>();
+  auto& parts = self->state.parts;
+  const bool taken = parts.readers->run(
+    self->home(), [db = parts.db, read = std::move(read)] { return read(*db); },
+    self->bind([promise, finish = std::move(finish)](auto r) mutable {
+      if (auto out = finish(std::move(r)))
+        promise.deliver(std::move(*out));
+      else
+        promise.deliver(to_caf(out.error()));
+    }));
+  if (!taken)
+    promise.deliver(to_caf({ec::busy, "too many lookups wait for the disk", 100}));
+  return promise;
+}
+
+/// What was read is the answer.
+template <class T>
+result<T> as_it_is(result<T> r) {
+  return r;
+}
+
+// -- names ------------------------------------------------------------------------------------
+
+/// A name and the manifest of its object. Nothing if that has to come from a disk and nobody may
+/// wait.
+maybe<cached_name> look_up(store& db, const std::string& name, bool may_wait) {
+  auto record = may_wait ? db.find(name) : db.try_find(name);
+  if (!record)
+    return std::nullopt;
   cached_name entry;
-  if (auto record = st.parts.db->find(name))
-    entry.record = std::move(*record);
-  else if (record.error().code != core::ec::not_found)
-    return std::unexpected{record.error()};
-  if (entry.record)
-    if (auto text = st.parts.db->manifest(entry.record->cid))
-      entry.manifest = std::move(*text);
-  st.parts.cache->put(name, entry, now, ticket);
+  if (*record)
+    entry.record = std::move(**record);
+  else if (record->error().code == ec::not_found)
+    return entry;
+  else
+    return std::unexpected{record->error()};
+  const auto& c = entry.record->cid;
+  auto text = may_wait ? db.manifest(c) : db.try_manifest(c);
+  if (!text)
+    return std::nullopt;
+  if (*text)
+    entry.manifest = std::move(**text);
+  else if (text->error().code != ec::not_found)
+    return std::unexpected{text->error()};
   return entry;
 }
 
-result<resolution> resolve_name(index_state& st, const resolve_key& key) {
-  resolution out;
-  auto entry = look_up(st, key.name, out.source);
-  if (!entry)
-    return std::unexpected{entry.error()};
-  if (!entry->record)
-    return core::fail(core::ec::not_found, "no such name");
-  if (key.version != 0 && entry->record->version != key.version)
-    return core::fail(core::ec::not_found,
-                      "the name is at version " + std::to_string(entry->record->version)
+result<resolution> resolution_of(const resolve_key& key, cached_name entry, found_in source) {
+  if (!entry.record)
+    return core::fail(ec::not_found, "no such name");
+  if (key.version != 0 && entry.record->version != key.version)
+    return core::fail(ec::not_found,
+                      "the name is at version " + std::to_string(entry.record->version)
                         + "; other versions are not kept");
-  out.cid = entry->record->cid;
-  out.version = entry->record->version;
-  out.manifest = std::move(entry->manifest);
+  resolution out;
+  out.cid = entry.record->cid;
+  out.version = entry.record->version;
+  out.manifest = std::move(entry.manifest);
+  out.source = source;
   return out;
 }
 
-result<resolution> resolve_cid(index_state& st, const core::cid& c) {
-  auto text = st.parts.db->manifest(c);
-  if (!text)
-    return std::unexpected{text.error()};
+caf::result<resolution> resolve_name(index_self self, const resolve_key& key) {
+  auto& parts = self->state.parts;
+  name_cache::ticket ticket = 0;
+  const auto now = parts.clock->boot_now();
+  if (auto hit = parts.cache->find(key.name, now, ticket))
+    return answer(resolution_of(key, std::move(*hit), found_in::cache));
+  auto finish = [cache = parts.cache.get(), now, ticket](const resolve_key& of,
+                                                         result<cached_name> r) {
+    if (!r)
+      return result<resolution>{std::unexpected{r.error()}};
+    cache->put(of.name, *r, now, ticket);
+    return resolution_of(of, std::move(*r), found_in::store);
+  };
+  if (auto entry = look_up(*parts.db, key.name, false))
+    return answer(finish(key, std::move(*entry)));
+  return answer_when_read<resolution>(
+    self, [name = key.name](store& db) { return *look_up(db, name, true); },
+    [key, finish](result<cached_name> r) { return finish(key, std::move(r)); });
+}
+
+// -- objects ----------------------------------------------------------------------------------
+
+result<resolution> resolution_of(const core::cid& c, result<std::string> manifest) {
+  if (!manifest)
+    return std::unexpected{manifest.error()};
   resolution out;
   out.cid = c;
-  out.manifest = std::move(*text);
+  out.manifest = std::move(*manifest);
   return out;
+}
+
+caf::result<resolution> resolve_cid(index_self self, const core::cid& c) {
+  if (auto text = self->state.parts.db->try_manifest(c))
+    return answer(resolution_of(c, std::move(*text)));
+  return answer_when_read<resolution>(
+    self, [c](store& db) { return db.manifest(c); },
+    [c](result<std::string> text) { return resolution_of(c, std::move(text)); });
+}
+
+result<manifest_text> as_message(result<std::string> text) {
+  if (!text)
+    return std::unexpected{text.error()};
+  return manifest_text{std::move(*text)};
 }
 
 } // namespace
@@ -122,14 +187,20 @@ index_actor::behavior_type make_index(index_self self, index_parts parts) {
       return promise;
     },
     [self](const find_name& q) -> caf::result<name_record> {
-      return answer(self->state.parts.db->find(q.name));
+      if (auto now = self->state.parts.db->try_find(q.name))
+        return answer(std::move(*now));
+      return answer_when_read<name_record>(
+        self, [name = q.name](store& db) { return db.find(name); }, as_it_is<name_record>);
     },
     [self](const list_names& q) -> caf::result<name_page> {
-      return answer(self->state.parts.db->list(q.prefix, q.after, q.limit));
+      if (auto now = self->state.parts.db->try_list(q.prefix, q.after, q.limit))
+        return answer(std::move(*now));
+      return answer_when_read<name_page>(
+        self, [q](store& db) { return db.list(q.prefix, q.after, q.limit); },
+        as_it_is<name_page>);
     },
     [self](const resolve_key& key) -> caf::result<resolution> {
-      return answer(key.name.empty() ? resolve_cid(self->state, key.cid)
-                                     : resolve_name(self->state, key));
+      return key.name.empty() ? resolve_cid(self, key.cid) : resolve_name(self, key);
     },
     [self](put_manifest& w) -> caf::result<atom::ok> {
       auto promise = self->make_response_promise<atom::ok>();
@@ -138,13 +209,16 @@ index_actor::behavior_type make_index(index_self self, index_parts parts) {
       return promise;
     },
     [self](const find_manifest& q) -> caf::result<manifest_text> {
-      auto text = self->state.parts.db->manifest(q.cid);
-      if (!text)
-        return to_caf(text.error());
-      return manifest_text{std::move(*text)};
+      if (auto now = self->state.parts.db->try_manifest(q.cid))
+        return answer(as_message(std::move(*now)));
+      return answer_when_read<manifest_text>(
+        self, [c = q.cid](store& db) { return db.manifest(c); }, as_message);
     },
     [self](const find_named& q) -> caf::result<bool> {
-      return answer(self->state.parts.db->named(q.cid));
+      if (auto now = self->state.parts.db->try_named(q.cid))
+        return answer(std::move(*now));
+      return answer_when_read<bool>(
+        self, [c = q.cid](store& db) { return db.named(c); }, as_it_is<bool>);
     },
   };
 }

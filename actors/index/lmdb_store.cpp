@@ -18,7 +18,14 @@ using core::result;
 using layout::decode;
 using layout::encode;
 using layout::named_key;
+using layout::text_of;
 using layout::text_view;
+
+/// Whether a read may wait for a disk.
+enum class patience : bool { none, any };
+
+/// A value that lies in the same page as its key, whatever the page size.
+constexpr std::size_t small_value = 1'024;
 
 result<std::optional<name_record>> current(lmdb::transaction& t, const std::string& name) {
   auto v = t.get(layout::names, text_view(name));
@@ -149,67 +156,35 @@ public:
 
   result<name_record> find(std::string_view name) override {
     const auto call = watch_.enter(clock_.now());
-    auto view = env_->read();
-    if (!view)
-      return std::unexpected{view.error()};
-    auto v = view->get(layout::names, text_view(name));
-    if (!v)
-      return fail(v.error().code, v.error().code == ec::not_found ? "no such name"
-                                                                   : v.error().message);
-    return decode(name, *v);
+    return *find_in(env_->wait_and_read(), name, patience::any);
+  }
+  maybe<name_record> try_find(std::string_view name) override {
+    const auto call = watch_.enter(clock_.now());
+    return find_in(env_->read(), name, patience::none);
   }
 
   result<name_page> list(std::string_view prefix, std::string_view after,
-                         std::size_t limit) override {
-    const auto call = watch_.enter(clock_.now());
-    auto view = env_->read();
-    if (!view)
-      return std::unexpected{view.error()};
-    auto at = view->scan(layout::names);
-    const auto from = std::max(prefix, after);
-    bool there = from.empty() ? at.first() : at.seek(text_view(from));
-    name_page page;
-    for (; there && lmdb::starts_with(at.key(), text_view(prefix)); there = at.next()) {
-      std::string name{reinterpret_cast<const char*>(at.key().data()), at.key().size()};
-      if (name == after)
-        continue;
-      if (page.items.size() == limit) {
-        page.next = page.items.back().name;
-        break;
-      }
-      auto r = decode(name, at.value());
-      if (!r)
-        return std::unexpected{r.error()};
-      page.items.push_back(std::move(*r));
-    }
-    if (auto ok = at.status(); !ok)
-      return std::unexpected{ok.error()};
-    return page;
+                         std::size_t limit) override;
+  maybe<name_page> try_list(std::string_view, std::string_view, std::size_t) override {
+    return std::nullopt; // it walks over as many pages as it likes
   }
 
   result<std::string> manifest(const core::cid& c) override {
     const auto call = watch_.enter(clock_.now());
-    auto view = env_->read();
-    if (!view)
-      return std::unexpected{view.error()};
-    auto v = view->get(layout::manifests, c.view());
-    if (!v)
-      return fail(v.error().code, v.error().code == ec::not_found
-                                    ? "no manifest is known for this object"
-                                    : v.error().message);
-    return std::string{reinterpret_cast<const char*>(v->data()), v->size()};
+    return *manifest_in(env_->wait_and_read(), c, patience::any);
+  }
+  maybe<std::string> try_manifest(const core::cid& c) override {
+    const auto call = watch_.enter(clock_.now());
+    return manifest_in(env_->read(), c, patience::none);
   }
 
   result<bool> named(const core::cid& c) override {
     const auto call = watch_.enter(clock_.now());
-    auto view = env_->read();
-    if (!view)
-      return std::unexpected{view.error()};
-    auto at = view->scan(layout::named);
-    const bool there = at.seek(c.view()) && lmdb::starts_with(at.key(), c.view());
-    if (auto ok = at.status(); !ok)
-      return std::unexpected{ok.error()};
-    return there;
+    return *named_in(env_->wait_and_read(), c, patience::any);
+  }
+  maybe<bool> try_named(const core::cid& c) override {
+    const auto call = watch_.enter(clock_.now());
+    return named_in(env_->read(), c, patience::none);
   }
 
   void maintain() override {
@@ -229,6 +204,12 @@ public:
   }
 
 private:
+  using view_result = result<lmdb::read_view>;
+
+  static maybe<name_record> find_in(const view_result& view, std::string_view name, patience p);
+  static maybe<std::string> manifest_in(const view_result& view, const core::cid& c, patience p);
+  static maybe<bool> named_in(const view_result& view, const core::cid& c, patience p);
+
   /// Runs `apply` in the writer's transaction and reports its last outcome, or why the commit
   /// that contained it failed. A job may run more than once, so the outcome is kept aside.
   template <class T, class F>
@@ -258,6 +239,86 @@ private:
   lmdb::store_watch watch_{"index"};
   lmdb::writer writer_; ///< last: stops before the environment goes
 };
+
+// -- reading ----------------------------------------------------------------------------------
+
+/// Why there is no view to read in; nothing if there will be one for somebody who waits.
+template <class T>
+maybe<T> no_view(const core::error& e, patience p) {
+  if (p == patience::none && e.code == ec::busy)
+    return std::nullopt;
+  return std::unexpected{e};
+}
+
+maybe<name_record> lmdb_store::find_in(const view_result& view, std::string_view name,
+                                       patience p) {
+  if (!view)
+    return no_view<name_record>(view.error(), p);
+  const auto key = text_view(name);
+  if (p == patience::none && !view->in_memory(layout::names, key))
+    return std::nullopt;
+  auto v = view->get(layout::names, key);
+  if (!v)
+    return fail(v.error().code,
+                v.error().code == ec::not_found ? "no such name" : v.error().message);
+  return decode(name, *v);
+}
+
+maybe<std::string> lmdb_store::manifest_in(const view_result& view, const core::cid& c,
+                                           patience p) {
+  if (!view)
+    return no_view<std::string>(view.error(), p);
+  if (p == patience::none && !view->in_memory(layout::manifests, c.view()))
+    return std::nullopt;
+  auto v = view->get(layout::manifests, c.view());
+  if (!v)
+    return fail(v.error().code, v.error().code == ec::not_found
+                                  ? "no manifest is known for this object"
+                                  : v.error().message);
+  if (p == patience::none && v->size() > small_value && !lmdb::resident(*v))
+    return std::nullopt;
+  return std::string{text_of(*v)};
+}
+
+maybe<bool> lmdb_store::named_in(const view_result& view, const core::cid& c, patience p) {
+  if (!view)
+    return no_view<bool>(view.error(), p);
+  if (p == patience::none && !view->in_memory(layout::named, c.view(), lmdb::lookup::seek))
+    return std::nullopt;
+  auto at = view->scan(layout::named);
+  const bool there = at.seek(c.view()) && lmdb::starts_with(at.key(), c.view());
+  if (auto ok = at.status(); !ok)
+    return std::unexpected{ok.error()};
+  return there;
+}
+
+result<name_page> lmdb_store::list(std::string_view prefix, std::string_view after,
+                                   std::size_t limit) {
+  const auto call = watch_.enter(clock_.now());
+  auto view = env_->wait_and_read();
+  if (!view)
+    return std::unexpected{view.error()};
+  auto at = view->scan(layout::names);
+  const auto from = std::max(prefix, after);
+  bool there = from.empty() ? at.first() : at.seek(text_view(from));
+  name_page page;
+  for (; there && lmdb::starts_with(at.key(), text_view(prefix)); there = at.next()) {
+    std::string name{text_of(at.key())};
+    if (name == after)
+      continue;
+    if (page.items.size() == limit) {
+      page.next = page.items.back().name;
+      break;
+    }
+    auto r = decode(name, at.value());
+    if (!r)
+      return std::unexpected{r.error()};
+    page.items.push_back(std::move(*r));
+  }
+  if (auto ok = at.status(); !ok)
+    return std::unexpected{ok.error()};
+  return page;
+}
 
 } // namespace
 

@@ -70,7 +70,8 @@ struct manifest_text {
 };
 
 /// The index role on one shard: names with versions, manifests, resolution.
-/// Errors of every handler: busy (mailbox or write queue full), degraded (the store is away).
+/// Errors of every handler: busy (mailbox, write queue or the line for the disk full), degraded
+/// (the store is away).
 using index_actor = caf::typed_actor<
   // Writes a name when its precondition holds. Errors: precondition_failed, store_quota, disk_full.
   caf::replies_to<put_name>::with<name_written>,

@@ -20,6 +20,10 @@ namespace ron::index {
 template <class T>
 using written = std::move_only_function<void(core::result<T>)>;
 
+/// What can be said without waiting for a disk.
+template <class T>
+using maybe = std::optional<core::result<T>>;
+
 /// What a store on a disk reports.
 struct store_stats {
   std::optional<core::store::environment_usage> map; ///< none while the store is stalled
@@ -40,6 +44,8 @@ public:
   /// Stores the manifest of an object. Errors: store_quota, disk_full, busy.
   virtual void put_manifest(core::cid c, std::string manifest, written<void> then) = 0;
 
+  // Each read may wait for a disk. Errors of all: busy, degraded.
+
   /// Errors: not_found.
   virtual core::result<name_record> find(std::string_view name) = 0;
   /// Names that start with `prefix`, after the cursor `after`, at most `limit`.
@@ -49,6 +55,18 @@ public:
   virtual core::result<std::string> manifest(const core::cid& c) = 0;
   /// True if at least one name points at the object.
   virtual core::result<bool> named(const core::cid& c) = 0;
+
+  // The same on a shard, which waits for nobody: nothing if the answer would have to come from a
+  // disk, or if the store cannot be read right now. Then the function above is called on a thread
+  // that may wait.
+
+  virtual maybe<name_record> try_find(std::string_view name) { return find(name); }
+  virtual maybe<name_page> try_list(std::string_view prefix, std::string_view after,
+                                    std::size_t limit) {
+    return list(prefix, after, limit);
+  }
+  virtual maybe<std::string> try_manifest(const core::cid& c) { return manifest(c); }
+  virtual maybe<bool> try_named(const core::cid& c) { return named(c); }
 
   /// Looks whether the store goes on. To be called every second or so.
   virtual void maintain() {}

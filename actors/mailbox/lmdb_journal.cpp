@@ -79,7 +79,7 @@ public:
     : options_(o), founding_(f), clock_(clock), db_(std::move(db)) {
     for (const auto& d : db_->damages())
       aside_.put(db_->direct(), d);
-    if (auto view = db_->env().read())
+    if (auto view = db_->env().wait_and_read())
       aside_.remember(*view);
   }
 
@@ -256,7 +256,7 @@ private:
 };
 
 result<founding> load_founding(lmdb::environment& env) {
-  auto view = env.read();
+  auto view = env.wait_and_read();
   if (!view)
     return std::unexpected{view.error()};
   founding f;

@@ -28,6 +28,9 @@ using core::config::role;
 /// Threads that wait for cold pages, and how many reads may wait for them.
 constexpr std::size_t reader_threads = 4;
 constexpr std::size_t reader_bound = 1'024;
+/// The same for names: threads of their own, which a disk with objects on it cannot hold.
+constexpr std::uint32_t lookup_threads = 2;
+constexpr std::size_t lookup_bound = 1'024;
 constexpr std::uint32_t lmdb_readers_spare = 16;
 
 int exit_code_of(core::store::open_failure kind) {
@@ -98,10 +101,12 @@ started<void> roles::open_stores(std::size_t shards) {
     if (c.index.db.empty()) {
       names_ = index::make_ram_store({}, clock_);
     } else {
-      auto db = index::open_lmdb_store({c.index.db, c.lmdb.map_max, readers_max}, clock_);
+      auto db = index::open_lmdb_store(
+          {c.index.db, c.lmdb.map_max, readers_max + lookup_threads}, clock_);
       if (!db)
         return store_failure("index", db.error());
       names_ = std::move(*db);
+      lookups_ = std::make_shared<core::helper_pool>("ron-names", lookup_threads, lookup_bound);
     }
   }
   if (c.node.roles.has(role::storage)) {
@@ -163,8 +168,8 @@ void roles::find_peers(const std::function<std::string()>& token) {
 void roles::spawn(caf::actor_system& system, const give_up& failed) {
   const auto& permits = config_->omnigate.permits;
   if (names_) {
-    auto make = [parts =
-                     index::index_parts{names_, cache_, &clock_}](const core::replica_place& at) {
+    const index::index_parts parts{names_, cache_, &clock_, lookups_};
+    auto make = [parts](const core::replica_place& at) {
       return core::spawn_at(at, {}, index::make_index, parts);
     };
     index_.emplace(core::supervise<index::index_actor>(system, "index", make, failed),
@@ -356,7 +361,10 @@ void roles::reload(const core::node_config& config) {
 void roles::show(core::metrics::registry& r) {
   std::vector<core::store::store_source> stores;
   if (names_) {
-    index_metrics_.emplace(r, names_, cache_);
+    index_metrics_.emplace(r, names_, cache_, [pool = lookups_] {
+      const auto s = pool ? pool->stats() : core::helper_pool_stats{};
+      return index::cold_lookups{s.done, s.refused, s.waiting};
+    });
     if (names_->stats())
       stores.push_back({"index", [db = names_] {
                           auto s = db->stats().value_or(index::store_stats{});
@@ -407,8 +415,9 @@ bool roles::stopped() const {
 }
 
 void roles::close() {
-  if (readers_)
-    readers_->stop();
+  for (const auto& pool : {readers_, lookups_})
+    if (pool)
+      pool->stop();
   if (movers_)
     movers_->stop();
   if (mail_)

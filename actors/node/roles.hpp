@@ -123,6 +123,7 @@ private:
   std::optional<core::store::store_metrics> lmdb_metrics_;
   std::optional<storage::replication_metrics> replication_metrics_;
   std::shared_ptr<core::helper_pool> readers_;
+  std::shared_ptr<core::helper_pool> lookups_; ///< for names
   std::shared_ptr<storage::replicator> copies_;
   std::shared_ptr<core::helper_pool> movers_; ///< one thread per peer
   std::shared_ptr<mailbox::mailbox_parts> mail_;

@@ -62,8 +62,12 @@ public:
   virtual std::unique_ptr<upload> begin(origin from) = 0;
   std::unique_ptr<upload> begin() { return begin(origin::put); }
 
-  /// Errors: not_found, busy, degraded.
+  /// Waits for the disk if need be. Errors: not_found, busy, degraded.
   virtual core::result<object_info> head(const core::cid& c) = 0;
+  /// The same as far as it need not wait, as `try_read`.
+  virtual std::optional<core::result<object_info>> try_head(const core::cid& c) {
+    return head(c);
+  }
 
   /// Verified bytes, see `plan_read`. Nothing if they would have to come from a disk, or if the
   /// store cannot be read right now: then call `read` on a thread that may wait. Errors:
@@ -80,10 +84,15 @@ public:
   /// One pin more, or one less. Errors: not_found, busy, degraded.
   virtual void pin(const core::cid& c, outcome<object_info> then) = 0;
   virtual void unpin(const core::cid& c, outcome<object_info> then) = 0;
-  /// Pinned objects after the cursor `after`, at most `limit` (1..`page_max`). Errors: busy,
-  /// degraded.
+  /// Pinned objects after the cursor `after`, at most `limit` (1..`page_max`). Waits for the disk
+  /// if need be. Errors: busy, degraded.
   virtual core::result<object_page> pins(const std::optional<core::cid>& after,
                                          std::size_t limit) = 0;
+  /// The same as far as it need not wait, as `try_read`.
+  virtual std::optional<core::result<object_page>> try_pins(
+    const std::optional<core::cid>& after, std::size_t limit) {
+    return pins(after, limit);
+  }
 
   /// Looks at stored groups from a place on, at least one and then until `bytes_max` are passed;
   /// what does not hash to its id is quarantined as by a read. Waits for the disk. Bytes that a

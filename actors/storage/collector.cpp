@@ -50,7 +50,11 @@ void collector::submit() {
     *more = *found;
     return {};
   };
-  job.then = [this, more](core::result<void> r) { stepped(r && *more); };
+  job.then = [this, more](core::result<void> r) {
+    if (!r)
+      failed_.fetch_add(1, std::memory_order_relaxed);
+    stepped(r && *more);
+  };
   log_.submit(std::move(job));
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/store/writer.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,8 @@ public:
   void close(std::uint64_t number, bool loose);
   /// Looks for loose chunks, unless it is doing so already.
   void kick();
+  /// Steps that failed; what they would have removed waits for the next `kick`.
+  std::uint64_t failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
 private:
   void submit();
@@ -38,6 +41,7 @@ private:
   std::unordered_set<std::uint64_t> owned_; ///< one per open upload
   bool running_ = false;
   bool again_ = false; ///< kicked while running
+  std::atomic<std::uint64_t> failed_{0};
 };
 
 } // namespace ron::storage

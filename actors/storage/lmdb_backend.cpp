@@ -1,7 +1,7 @@
 #include "storage/lmdb_backend.hpp"
 
 #include "core/store/store_watch.hpp"
-#include "storage/group_copy.hpp"
+#include "storage/group_reader.hpp"
 #include "storage/lmdb_layout.hpp"
 #include "storage/lmdb_upload.hpp"
 #include "storage/read_plan.hpp"
@@ -24,20 +24,6 @@ using core::ec;
 using core::fail;
 using core::result;
 
-/// Where the nodes above a group come from.
-enum class outboard_from : bool { disk, memory };
-
-/// RAM for nodes that were verified: the lowest ones above 800 MiB of objects, and the others.
-constexpr std::uint64_t node_cache(std::uint64_t verified_cache) noexcept {
-  return std::min<std::uint64_t>(verified_cache / 64, 1u << 20);
-}
-
-/// RAM for pages of outboards that were read lately: as a rule the same few of an object, over and
-/// over. A sixteenth of the cache of groups, and enough for 4 GiB of objects.
-constexpr std::uint64_t outboard_cache(std::uint64_t verified_cache) noexcept {
-  return std::min<std::uint64_t>(verified_cache / 16, 4u << 20);
-}
-
 class lmdb_backend final : public backend {
 public:
   lmdb_backend(std::unique_ptr<lmdb::environment> env, const lmdb_backend_options& options,
@@ -46,8 +32,7 @@ public:
     : env_(std::move(env)),
       room_(options.quota, sums.bytes),
       cache_(options.verified_cache),
-      outboards_(outboard_cache(options.verified_cache), layout::node_page_bytes),
-      nodes_(node_cache(options.verified_cache)),
+      groups_(options.verified_cache),
       collector_(log_, next_number),
       parts_{log_, collector_, room_, counters_, cache_, clock, notes_},
       log_(*env_, options.writer, injected) {
@@ -64,13 +49,11 @@ public:
   }
 
   result<object_info> head(const core::cid& c) override {
-    auto view = env_->read();
-    if (!view)
-      return std::unexpected{view.error()};
-    auto r = layout::load(*view, c);
-    if (!r)
-      return std::unexpected{counted(r.error())};
-    return r->info(c);
+    const auto call = watched();
+    return *head_in(env_->wait_and_read(), c, patience::any);
+  }
+  std::optional<result<object_info>> try_head(const core::cid& c) override {
+    return head_in(env_->read(), c, patience::none);
   }
 
   std::optional<result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
@@ -91,10 +74,15 @@ public:
     change_pins(c, false, std::move(then));
   }
   result<object_page> pins(const std::optional<core::cid>& after, std::size_t limit) override {
-    auto view = env_->read();
+    const auto call = watched();
+    auto view = env_->wait_and_read();
     if (!view)
       return std::unexpected{view.error()};
     return layout::pinned(*view, after, limit);
+  }
+  std::optional<result<object_page>> try_pins(const std::optional<core::cid>&,
+                                              std::size_t) override {
+    return std::nullopt; // it walks over as many pages as it likes
   }
 
   result<scrub_step> scrub(const scrub_place& from, std::uint64_t bytes_max) override;
@@ -145,7 +133,8 @@ public:
     out.quota = room_.max();
     out.reserved = room_.taken() - std::min(room_.taken(), out.bytes);
     out.cache = cache_.stats();
-    out.outboards = outboards_.stats();
+    out.outboards = groups_.outboards();
+    out.collect_failed = collector_.failed();
     out.writer = log_.stats();
     out.stalled = watch_.stalled();
     if (out.stalled)
@@ -162,26 +151,31 @@ public:
   void set_limits(std::uint64_t quota, std::uint64_t verified_cache) override {
     room_.set_max(quota);
     cache_.set_max(verified_cache);
-    outboards_.set_max(outboard_cache(verified_cache));
-    nodes_.set_max(node_cache(verified_cache));
+    groups_.set_max(verified_cache);
   }
 
 private:
   lmdb::store_watch::call watched() noexcept { return watch_.enter(parts_.clock.now()); }
+  std::optional<result<object_info>> head_in(const result<lmdb::read_view>& view,
+                                             const core::cid& c, patience p);
   std::optional<result<chunk>> attempt(const core::cid& c, std::uint64_t offset,
                                        std::uint64_t length_max, patience p);
-  /// Nothing if a page of it is not in memory and nobody may wait.
-  std::optional<result<group_copy>> copy_group(const lmdb::read_view& view,
-                                               const layout::record& r, std::uint64_t group,
-                                               patience p, outboard_from from);
-  /// A page of the outboard, empty if it is missing; nothing as above.
-  std::optional<result<core::bytes>> outboard_page(const lmdb::read_view& view,
-                                                   const layout::record& r, std::uint64_t page,
-                                                   patience p, outboard_from from);
+  /// As `layout::load`; nothing if it would have to come from a disk and nobody may wait.
+  static std::optional<result<layout::record>> find(const lmdb::read_view& view,
+                                                    const core::cid& c, patience p) {
+    if (p == patience::none && !view.in_memory(layout::objects, c.view()))
+      return std::nullopt;
+    return layout::load(view, c);
+  }
   result<chunk> serve(const core::bytes& group, const layout::record& r, const read_plan& plan) {
     counters::bump(counters_.reads);
     counters::bump(counters_.bytes_out, plan.length);
     return chunk{group.slice(plan.skip, plan.length), r.size};
+  }
+  /// Counts what only a thread that may wait can read.
+  std::nullopt_t left_to_others() {
+    counters::bump(counters_.reads_cold);
+    return std::nullopt;
   }
   /// Counts a damaged record.
   const core::error& counted(const core::error& e) {
@@ -197,8 +191,7 @@ private:
   budget room_;
   counters counters_;
   verified_cache cache_;
-  verified_cache outboards_; ///< pages as they were read; nothing in them is taken as verified
-  verified_nodes nodes_;
+  group_reader groups_;
   lmdb::store_watch watch_{"storage"};
   replication_switch notes_;
   collector collector_;
@@ -209,6 +202,21 @@ private:
 
 // -- reading ----------------------------------------------------------------------------------
 
+std::optional<result<object_info>> lmdb_backend::head_in(const result<lmdb::read_view>& view,
+                                                         const core::cid& c, patience p) {
+  if (!view) {
+    if (p == patience::none && view.error().code == ec::busy)
+      return left_to_others();
+    return std::unexpected{view.error()};
+  }
+  const auto r = find(*view, c, p);
+  if (!r)
+    return left_to_others();
+  if (!*r)
+    return std::unexpected{counted(r->error())};
+  return (*r)->info(c);
+}
+
 std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint64_t offset,
                                                    std::uint64_t length_max, patience p) {
   layout::record r;
@@ -218,98 +226,33 @@ std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint
     auto view = p == patience::any ? env_->wait_and_read() : env_->read();
     if (!view) {
       if (p == patience::none && view.error().code == ec::busy)
-        return std::nullopt;
+        return left_to_others();
       return std::unexpected{view.error()};
     }
-    auto found = layout::load(*view, c);
+    const auto found = find(*view, c, p);
     if (!found)
-      return std::unexpected{counted(found.error())};
-    r = *found;
+      return left_to_others();
+    if (!*found)
+      return std::unexpected{counted(found->error())};
+    r = **found;
     auto planned = plan_read(r.size, offset, length_max);
     if (!planned)
       return std::unexpected{planned.error()};
     plan = *planned;
     if (auto held = cache_.find(r.number, plan.group))
       return serve(*held, r, plan);
-    copy = copy_group(*view, r, plan.group, p, outboard_from::memory);
-    if (!copy) {
-      counters::bump(counters_.reads_cold);
-      return std::nullopt;
-    }
+    copy = groups_.copy(*view, r, plan.group, p, outboard_from::memory);
+    if (!copy)
+      return left_to_others();
   }
   if (!*copy)
     return std::unexpected{copy->error()};
   counters::bump(counters_.verified);
   if (!(*copy)->verify(c, r.size, plan.group))
     return quarantine(c, r, plan.group);
-  (*copy)->remember(nodes_, r.number);
+  groups_.remember(**copy, r.number);
   cache_.put(r.number, plan.group, (*copy)->data);
   return serve((*copy)->data, r, plan);
-}
-
-std::optional<result<group_copy>> lmdb_backend::copy_group(const lmdb::read_view& view,
-                                                           const layout::record& r,
-                                                           std::uint64_t group, patience p,
-                                                           outboard_from from) {
-  group_copy out;
-  auto data = view.get(layout::chunks, layout::chunk_key(r.number, group));
-  if (!data && data.error().code != ec::not_found)
-    return std::unexpected{data.error()};
-  if (!data || data->size() != b3::group_size(r.size, group))
-    return out; // does not verify
-  auto copy = copy_of(view, *data, p);
-  if (!copy)
-    return std::nullopt;
-  if (copy->size() != data->size())
-    return out; // the disk has lost it
-  out.path = b3::path_of(group, b3::group_count(r.size));
-  out.nodes.reserve(out.path.size * b3::node_bytes);
-  constexpr auto no_page = ~std::uint64_t{0};
-  auto at = no_page;
-  core::bytes page;
-  for (auto step : out.path.view()) {
-    if (verified_nodes::node held;
-        from == outboard_from::memory && nodes_.find(r.number, step.index, held)) {
-      out.nodes.insert(out.nodes.end(), held.begin(), held.end());
-      out.top_verified = true;
-      break;
-    }
-    if (auto wanted = step.index / layout::nodes_per_page; wanted != at) {
-      auto found = outboard_page(view, r, wanted, p, from);
-      if (!found)
-        return std::nullopt;
-      if (!*found)
-        return std::unexpected{found->error()};
-      page = std::move(**found);
-      at = wanted;
-    }
-    auto offset = step.index % layout::nodes_per_page * b3::node_bytes;
-    if (page.size() < offset + b3::node_bytes)
-      return out; // does not verify
-    auto node = page.view().subspan(offset, b3::node_bytes);
-    out.nodes.insert(out.nodes.end(), node.begin(), node.end());
-  }
-  out.data = std::move(*copy);
-  return out;
-}
-
-std::optional<result<core::bytes>>
-lmdb_backend::outboard_page(const lmdb::read_view& view, const layout::record& r,
-                            std::uint64_t page, patience p, outboard_from from) {
-  if (from == outboard_from::memory)
-    if (auto held = outboards_.find(r.number, page))
-      return std::move(*held);
-  auto v = view.get(layout::outboard, layout::chunk_key(r.number, page));
-  if (!v && v.error().code != ec::not_found)
-    return std::unexpected{v.error()};
-  if (!v)
-    return core::bytes{};
-  auto copy = copy_of(view, *v, p);
-  if (!copy)
-    return std::nullopt;
-  if (from == outboard_from::memory && !copy->empty())
-    outboards_.put(r.number, page, *copy);
-  return std::move(*copy);
 }
 
 result<chunk> lmdb_backend::quarantine(const core::cid& c, const layout::record& r,
@@ -393,7 +336,7 @@ result<void> lmdb_backend::scrub_group(scrub_step& s) {
       return {};
     }
     r = *found;
-    copy = *copy_group(*view, r, s.next.group, patience::any, outboard_from::disk);
+    copy = *groups_.copy(*view, r, s.next.group, patience::any, outboard_from::disk);
   }
   if (!copy)
     return std::unexpected{copy.error()};
@@ -478,7 +421,7 @@ open_lmdb_backend(const lmdb_backend_options& options, const core::clock& clock,
     auto failed = [](const core::error& e) {
       return std::unexpected{lmdb::open_error{lmdb::open_failure::failed, e.message}};
     };
-    auto view = (*env)->read();
+    auto view = (*env)->wait_and_read();
     if (!view)
       return failed(view.error());
     auto s = layout::load_sums(*view);

@@ -40,6 +40,7 @@ struct storage_stats {
   std::uint64_t work = 0;           ///< objects to be copied or repaired, see replication
   std::uint64_t releases = 0;       ///< deleted objects that peers have to hear of
   std::uint64_t releases_lost = 0;  ///< that they will not hear of, since start: the list was full
+  std::uint64_t collect_failed = 0; ///< steps of removing deleted bytes that failed, LMDB only
   bool writable = true;             ///< false after a write failed, until one succeeds
   bool stalled = false;             ///< a call into the store does not come back
   cache_stats cache;

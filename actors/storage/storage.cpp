@@ -219,14 +219,14 @@ void tick(storage_self self) {
 
 // -- reads ------------------------------------------------------------------------------------
 
-caf::result<chunk> read(storage_self self, const read_object& q) {
+/// Answers with what a helper thread reads from the back end: `read` runs there.
+template <class T, class Read>
+caf::result<T> answer_when_read(storage_self self, Read read) {
   auto& parts = self->state.parts;
-  if (auto now = parts.db->try_read(q.cid, q.offset, q.length_max))
-    return answer(std::move(*now));
-  auto promise = self->make_response_promise<chunk>();
+  auto promise = self->make_response_promise<T>();
   bool taken = parts.readers->run(
-    self->home(), [db = parts.db, q] { return db->read(q.cid, q.offset, q.length_max); },
-    self->bind([promise](result<chunk> r) mutable {
+    self->home(), [db = parts.db, read = std::move(read)] { return read(*db); },
+    self->bind([promise](result<T> r) mutable {
       if (r)
         promise.deliver(std::move(*r));
       else
@@ -235,6 +235,26 @@ caf::result<chunk> read(storage_self self, const read_object& q) {
   if (!taken)
     promise.deliver(to_caf({ec::busy, "too many reads wait for the disk", 100}));
   return promise;
+}
+
+caf::result<chunk> read(storage_self self, const read_object& q) {
+  if (auto now = self->state.parts.db->try_read(q.cid, q.offset, q.length_max))
+    return answer(std::move(*now));
+  return answer_when_read<chunk>(
+    self, [q](backend& db) { return db.read(q.cid, q.offset, q.length_max); });
+}
+
+caf::result<object_info> head(storage_self self, const core::cid& c) {
+  if (auto now = self->state.parts.db->try_head(c))
+    return answer(std::move(*now));
+  return answer_when_read<object_info>(self, [c](backend& db) { return db.head(c); });
+}
+
+caf::result<object_page> pins(storage_self self, const list_pins& q) {
+  if (auto now = self->state.parts.db->try_pins(q.after, q.limit))
+    return answer(std::move(*now));
+  return answer_when_read<object_page>(
+    self, [q](backend& db) { return db.pins(q.after, q.limit); });
 }
 
 } // namespace
@@ -252,7 +272,7 @@ storage_actor::behavior_type make_storage(storage_self self, storage_parts parts
       self->state.puts.erase(a.id);
       return atom::ok_v;
     },
-    [self](const head_object& q) { return answer(self->state.parts.db->head(q.cid)); },
+    [self](const head_object& q) { return head(self, q.cid); },
     [self](const read_object& q) { return read(self, q); },
     [self](const del_object& d) -> caf::result<atom::ok> {
       auto promise = self->make_response_promise<atom::ok>();
@@ -269,9 +289,7 @@ storage_actor::behavior_type make_storage(storage_self self, storage_parts parts
       self->state.parts.db->unpin(q.cid, answer_later<object_info>(self, promise));
       return promise;
     },
-    [self](const list_pins& q) {
-      return answer(self->state.parts.db->pins(q.after, q.limit));
-    },
+    [self](const list_pins& q) { return pins(self, q); },
     [self](const scrub_store& q) -> caf::result<scrub_status> {
       auto* shared = self->state.parts.scrub.get();
       if (shared == nullptr)

@@ -1,8 +1,10 @@
 #include "storage/storage.hpp"
 #include "support/actor_fixture.hpp"
+#include "support/hung_pages.hpp"
 #include "storage_fixture.hpp"
 
 #include <atomic>
+#include <cstring>
 #include <mutex>
 
 namespace {
@@ -341,6 +343,35 @@ TEST_F(StorageActor, ReadsColdBytesOnAHelperAndBoundsThem) {
   slow.disk.notify_all();
   for (auto& f : waiting)
     EXPECT_TRUE(f.get());
+}
+
+TEST_F(StorageActor, AShardGoesOnWhileTheDiskDoesNotAnswer) {
+  const auto folder = folder_in_memory();
+  lmdb_backend_options options;
+  options.path = folder + "/db";
+  options.map_bytes = 64u << 20;
+  options.readers_max = 8;
+  const auto data = noise(3 * b3::group_bytes, 1);
+  const auto c = put(*open_lmdb(options, clock), data)->cid;
+  start(open_lmdb(options, clock));
+  hung_pages disk{options.path + "/data.mdb"};
+  auto head = std::async(std::launch::async, [&] { return ask<object_info>(a, head_object{c}); });
+  // The one helper thread has it, and two more wait for that.
+  ASSERT_TRUE(eventually([&] { return db->stats().reads_cold == 1; }));
+  auto bytes = std::async(std::launch::async, [&] { return read(a, c, 70'000); });
+  auto pins = std::async(std::launch::async, [&] { return ask<object_page>(a, list_pins{}); });
+  ASSERT_TRUE(eventually([&] { return pool->stats().waiting == 2; }));
+  EXPECT_EQ(ask<object_info>(a, head_object{c}).error().code, ec::busy);
+  EXPECT_TRUE(open()) << "the shard is not blocked";
+  disk.go_on();
+  EXPECT_EQ(head.get()->size, data.size());
+  EXPECT_EQ(std::memcmp(bytes.get()->data.data(), data.data() + 70'000, 1'000), 0);
+  EXPECT_TRUE(pins.get()->items.empty());
+  EXPECT_EQ(db->stats().reads_cold, 3u) << "the one that was refused as well";
+  EXPECT_EQ(ask<object_info>(a, head_object{c})->size, data.size());
+  EXPECT_TRUE(read(a, c, 0));
+  EXPECT_EQ(db->stats().reads_cold, 3u) << "in memory";
+  fs::remove_all(folder);
 }
 
 TEST_F(StorageActor, ScrubsWhenAskedOnWhateverShard) {

@@ -326,6 +326,37 @@ TEST_F(QuicSim, ThePeersWindowStopsTheSenderAndTheBacklogShows) {
   EXPECT_EQ(c.connection->unsent_bytes(), 0u);
 }
 
+TEST_F(QuicSim, AWindowThatHasGrownOpensInSmallStepsForAReaderThatTurnsSlow) {
+  constexpr std::size_t part = 16u << 10;
+  constexpr std::size_t step_max = 320u << 10; // what a server takes into account
+  s.echoes = false;
+  auto& c = s.dial();
+  ASSERT_TRUE(s.open(c));
+  auto& seen = *s.peer_of(0);
+  say(c, std::string(64u << 20, 'x'));
+  ASSERT_TRUE(s.run([&] { return seen.got[0].size() > (32u << 20); }, 60s));
+  seen.takes = false;
+  const auto taken = seen.got[0].size();
+  s.pass(2s);
+  auto came = seen.got[0].size();
+  EXPECT_GT(came - taken, 6u << 20) << "it has grown";
+  EXPECT_LE(came - taken, s.settings.window_max);
+  const auto stalled = came;
+  std::size_t credited = 0;
+  std::size_t steps = 0;
+  while (credited < (8u << 20)) {
+    seen.connection->credit(part);
+    credited += part;
+    s.pass(100ms);
+    const auto now = seen.got[0].size();
+    ASSERT_LE(now - came, step_max) << credited;
+    steps += now != came;
+    came = now;
+  }
+  EXPECT_GE(came - stalled + step_max, credited) << "and it gets all that it has room for";
+  EXPECT_GE(steps, credited / step_max);
+}
+
 TEST_F(QuicSim, StreamsBeyondTheLimitWaitForOneToClose) {
   s.settings.streams_max = 2;
   s.restart();

@@ -130,6 +130,10 @@ std::expected<void, open_error> environment::open_env() {
   int fd = -1;
   if (::mdb_env_get_fd(env_, &fd) == 0)
     file_ = mapped_file::of(fd);
+  MDB_stat stat{};
+  if (auto ok = step("ask for the page size", ::mdb_env_stat(env_, &stat)); !ok)
+    return ok;
+  warm_.set(file_, stat.ms_psize);
   scoped_txn txn{env_};
   if (auto ok = step("begin", txn.rc()); !ok)
     return ok;
@@ -236,6 +240,7 @@ void environment::close_env() noexcept {
     ::mdb_txn_abort(txn);
   idle_.clear();
   file_ = {};
+  warm_.set(file_, 0);
   if (env_ != nullptr)
     ::mdb_env_close(std::exchange(env_, nullptr));
 }
@@ -255,6 +260,15 @@ result<void> environment::reopen() {
 
 // -- views ------------------------------------------------------------------------------------
 
+namespace {
+
+/// Pages 0 and 1, one of which describes the last commit: where every view begins.
+bool can_begin(warm_pages& pages) noexcept {
+  return pages.at(0) != nullptr && pages.at(1) != nullptr;
+}
+
+} // namespace
+
 bool environment::enter() noexcept {
   active_.fetch_add(1);
   if (!reopening_.load())
@@ -271,6 +285,10 @@ void environment::leave() noexcept {
 result<read_view> environment::read() {
   if (!enter())
     return fail(ec::busy, "store: being reopened", 100);
+  if (env_ != nullptr && !can_begin(warm_)) {
+    leave();
+    return fail(ec::busy, "store: its file is not in memory", 100);
+  }
   auto out = lease(options_.readers_max);
   if (!out)
     leave();
@@ -353,6 +371,10 @@ std::uint64_t free_pages(MDB_txn* txn) noexcept {
 result<environment_usage> environment::usage() {
   if (!enter())
     return fail(ec::busy, "store: being reopened", 100);
+  if (env_ != nullptr && !can_begin(warm_)) { // whoever asks for figures does not ask the disk
+    leave();
+    return fail(ec::busy, "store: its file is not in memory", 100);
+  }
   auto view = lease(options_.readers_max + usage_readers);
   if (!view) {
     leave();
@@ -383,6 +405,8 @@ std::uint64_t environment::room_for_data(std::size_t plenty) {
   if (env_ != nullptr) {
     ::mdb_env_info(env_, &info);
     ::mdb_env_stat(env_, &stat);
+    if (file_.known()) // for `usage`, which would not wait for it
+      load(file_.map().first(2 * std::size_t{stat.ms_psize}));
   }
   const bool open = env_ != nullptr;
   leave();

@@ -4,6 +4,7 @@
 #include "core/store/files.hpp"
 #include "core/store/residency.hpp"
 #include "core/store/transaction.hpp"
+#include "core/store/warm_pages.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -70,10 +71,11 @@ public:
   environment(const environment&) = delete;
   environment& operator=(const environment&) = delete;
 
-  /// A view of the last commit. Never waits: while the environment is being reopened, or with all
-  /// reader slots taken, the error is busy; degraded if it could not be reopened. About 0.1 us.
+  /// A view of the last commit. Never waits: while the environment is being reopened, with all
+  /// reader slots taken, or with a disk between it and the commit, the error is busy; degraded if
+  /// it could not be reopened. About 0.1 us.
   result<read_view> read();
-  /// The same, but waits for a reopening to end (milliseconds). Not on a shard.
+  /// The same, but waits for the disk and a reopening to end. Not on a shard.
   result<read_view> wait_and_read();
 
   /// Walks the list of free pages: for metrics, not per request. Has reader slots of its own.
@@ -120,6 +122,7 @@ private:
   std::optional<file_lock> lock_; ///< on the folder
   MDB_env* env_ = nullptr;
   mapped_file file_; ///< the data that `env_` maps
+  warm_pages warm_;  ///< of it
   std::vector<unsigned> dbis_; ///< one per table, `meta` last
   std::atomic<std::uint32_t> active_{0};
   std::atomic<bool> reopening_{false};

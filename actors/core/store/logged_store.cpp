@@ -83,7 +83,7 @@ logged_store::open(logged_store_options options, faults* injected) {
 /// What the environment has of the log. A store that has none yet gets its name.
 std::expected<std::uint64_t, open_error> logged_store::place_of_log() {
   {
-    auto view = env_->read();
+    auto view = env_->wait_and_read();
     if (!view)
       return cannot_open(view.error());
     auto place = view->get(env_->meta(), text(log_place_key));

@@ -42,6 +42,8 @@ public:
   copied copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) const noexcept;
 
   bool known() const noexcept { return begin_ != nullptr; }
+  /// Where it is mapped; as long as the map, which may be longer than the file. Empty: not known.
+  byte_view map() const noexcept { return {begin_, length_}; }
 
 private:
   int fd_ = -1;

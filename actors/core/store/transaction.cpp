@@ -119,6 +119,11 @@ cursor read_view::scan(table t) const noexcept {
   return cursor{txn_, owner_->dbis()[static_cast<std::size_t>(t)]};
 }
 
+bool read_view::in_memory(table t, byte_view k, lookup how) const noexcept {
+  const auto& name = owner_->options_.tables[static_cast<std::size_t>(t)];
+  return path_in_memory(owner_->warm_, ::mdb_txn_id(txn_), name, k, how);
+}
+
 std::uint64_t read_view::entries(table t) const noexcept {
   return entries_of(txn_, owner_->dbis()[static_cast<std::size_t>(t)]);
 }

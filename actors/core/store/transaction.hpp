@@ -2,6 +2,7 @@
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "core/store/lookup_path.hpp"
 #include "core/store/residency.hpp"
 
 #include <array>
@@ -80,6 +81,10 @@ public:
   /// The value under `k`. Error: not_found (without text).
   result<byte_view> get(table t, byte_view k) const;
   cursor scan(table t) const noexcept;
+  /// True if looking for `k` does not wait for a disk, see `path_in_memory`: before a shard calls
+  /// `get` or `seek`. A value of more than half a page is another matter, see `resident`. A few
+  /// hundred ns, and a system call for each page that nobody asked for in the last second.
+  bool in_memory(table t, byte_view k, lookup how = lookup::exact) const noexcept;
   /// Entries of a table; no walk.
   std::uint64_t entries(table t) const noexcept;
   /// Copies a value of this view, see `mapped_file::copy`.

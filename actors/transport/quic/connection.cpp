@@ -57,7 +57,8 @@ ngtcp2_settings connection::impl::settings_of(const connection_settings& s, inst
   out.pmtud_probes = probes.data();
   out.pmtud_probeslen = probes.size();
   out.cc_algo = s.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
-  out.max_window = s.window_max;
+  out.max_window = 0; // `receive_window` does it
+  window = {s.window, s.window_max};
   out.max_stream_window = s.stream_window_max;
   out.ack_thresh = s.ack_every;
   out.handshake_timeout = to_native(s.handshake_timeout);

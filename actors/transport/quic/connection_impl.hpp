@@ -3,6 +3,7 @@
 #include "core/crypto/openssl.hpp"
 #include "transport/quic/connection.hpp"
 #include "transport/quic/ngtcp2_types.hpp"
+#include "transport/quic/receive_window.hpp"
 #include "transport/quic/send_queue.hpp"
 
 #include <ngtcp2/ngtcp2_crypto.h>
@@ -119,6 +120,7 @@ struct connection::impl {
   std::uint64_t paused_until = 0;    ///< by pacing, if nothing else was due sooner
   bool held = false;                 ///< ... and something may wait for that
   bool said_all = false; ///< open, and nothing but acknowledgements to send since it was written
+  receive_window window{0, 0};      ///< of the connection
   std::size_t credit_owed = 0;      ///< bytes given back to the peer that it may not know of
   std::uint32_t unanswered = 0;     ///< datagrams that came since we had nothing left to send
   std::size_t unanswered_bytes = 0; ///< in them

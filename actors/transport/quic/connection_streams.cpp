@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 namespace ron::transport::quic {
@@ -202,7 +203,15 @@ void connection::credit(std::size_t n) {
     impl_->credit_owed = 0;
     impl_->said_all = false;
   }
-  ngtcp2_conn_extend_max_offset(impl_->conn.get(), n);
+  auto* conn = impl_->conn.get();
+  ngtcp2_conn_extend_max_offset(conn, n);
+  if (!impl_->window.read(n))
+    return;
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info(conn, &info);
+  using ns = std::chrono::nanoseconds;
+  ngtcp2_conn_extend_max_offset(
+    conn, impl_->window.grown(ns{impl_->last_time}, ns{info.smoothed_rtt}));
 }
 
 } // namespace ron::transport::quic

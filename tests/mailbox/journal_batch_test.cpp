@@ -26,7 +26,7 @@ keep_mail mail_of(std::uint64_t seq, std::string id) {
   keep_mail m;
   m.in = 1;
   m.seq = seq;
-  m.topic = "t";
+  m.topic = core::bytes::literal("t");
   m.body.id = std::move(id);
   return m;
 }

@@ -34,7 +34,7 @@ struct Partition : ::testing::Test {
     if (!box)
       box.emplace(limits, partition_sources{[this] { return random(); },
                                             [this](std::int64_t) { return id_of(++ids); },
-                                            [this] { return ++last_seq; },
+                                            [this](std::size_t n) { return (last_seq += n) - n + 1; },
                                             bucket_of});
     return *box;
   }
@@ -64,7 +64,7 @@ TEST_F(Partition, ExpiredMailMakesRoomThoughNobodyReadsItsTopic) {
     auto m = mail("x");
     m.topic = topic;
     m.ttl = 1s;
-    ASSERT_TRUE(p().send(m, now, 0));
+    ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   }
   EXPECT_EQ(p().send(mail("y"), now, 0).error().code, ec::store_quota);
   now += 1s;
@@ -77,7 +77,7 @@ TEST_F(Partition, WhatIsOverIsForgottenThoughNobodyAsks) {
   auto m = mail("x");
   m.ttl = 1s;
   m.idempotency_key = "k";
-  ASSERT_TRUE(p().send(m, now, 0));
+  ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   p().forget_expired(now);
   EXPECT_EQ(p().messages(), 1u);
   now += 300s;
@@ -88,7 +88,7 @@ TEST_F(Partition, WhatIsOverIsForgottenThoughNobodyAsks) {
 TEST_F(Partition, MailThatExpiresInFlightIsNotDeliveredAgain) {
   auto m = mail("x", "key");
   m.ttl = 1s;
-  ASSERT_TRUE(p().send(m, now, 0));
+  ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   send("next", "key");
   ASSERT_EQ(receive().size(), 1u);
   now += 2s;
@@ -206,7 +206,7 @@ TEST_F(Partition, ACallForgetsABoundedNumberByTheWay) {
     auto m = mail("x");
     m.ttl = 1s;
     m.idempotency_key = std::to_string(i);
-    ASSERT_TRUE(p().send(m, now, 0));
+    ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   }
   now += 300s;
   EXPECT_TRUE(receive().empty()) << "what is not forgotten yet is not delivered either";
@@ -247,10 +247,10 @@ TEST_F(Partition, RedriveTakesTheOldestFirstAndCounts) {
 TEST_F(Partition, DelayAndTimeToLive) {
   auto late = mail("late");
   late.delay = 1s;
-  ASSERT_TRUE(p().send(late, now, 0));
+  ASSERT_TRUE(p().send(outgoing{late}, now, 0));
   auto brief = mail("brief");
   brief.ttl = 500ms;
-  ASSERT_TRUE(p().send(brief, now, 0));
+  ASSERT_TRUE(p().send(outgoing{brief}, now, 0));
   now += 600ms;
   EXPECT_TRUE(receive().empty());
   EXPECT_EQ(p().messages(), 1u) << "the expired one is gone";
@@ -262,20 +262,20 @@ TEST_F(Partition, AReplayGivesTheSameIdAndAnotherBodyConflicts) {
   auto m = mail("a");
   m.caller = "alice";
   m.idempotency_key = "k";
-  auto first = p().send(m, now, 0);
-  auto again = p().send(m, now + 299s, 0);
+  auto first = p().send(outgoing{m}, now, 0);
+  auto again = p().send(outgoing{m}, now + 299s, 0);
   ASSERT_TRUE(first && again);
   EXPECT_FALSE(first->answer.duplicate);
   EXPECT_TRUE(again->answer.duplicate);
   EXPECT_EQ(first->answer.message_id, again->answer.message_id);
   EXPECT_EQ(p().messages(), 1u);
   m.body_hash[0] = 1;
-  EXPECT_EQ(p().send(m, now + 299s, 0).error().code, ec::conflict);
-  EXPECT_TRUE(p().send(m, now + 300s, 0)) << "the window is over";
+  EXPECT_EQ(p().send(outgoing{m}, now + 299s, 0).error().code, ec::conflict);
+  EXPECT_TRUE(p().send(outgoing{m}, now + 300s, 0)) << "the window is over";
   auto other = mail("a");
   other.caller = "bob";
   other.idempotency_key = "k";
-  EXPECT_FALSE(p().send(other, now, 0)->answer.duplicate) << "keys belong to their caller";
+  EXPECT_FALSE(p().send(outgoing{other}, now, 0)->answer.duplicate) << "keys belong to their caller";
 }
 
 TEST_F(Partition, EveryBoundRefusesAndNothingAcceptedIsDropped) {
@@ -286,14 +286,14 @@ TEST_F(Partition, EveryBoundRefusesAndNothingAcceptedIsDropped) {
     auto m = mail("x");
     m.topic = topic;
     m.idempotency_key = "k";
-    ASSERT_TRUE(p().send(m, now, 0));
+    ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   }
   auto third = mail("x");
   third.topic = "v";
-  EXPECT_EQ(p().send(third, now, 0).error().code, ec::store_quota) << "topics";
+  EXPECT_EQ(p().send(outgoing{third}, now, 0).error().code, ec::store_quota) << "topics";
   auto keyed = mail("x");
   keyed.idempotency_key = "k2";
-  EXPECT_EQ(p().send(keyed, now, 0).error().code, ec::quota) << "idempotency keys";
+  EXPECT_EQ(p().send(outgoing{keyed}, now, 0).error().code, ec::quota) << "idempotency keys";
   send("y");
   EXPECT_EQ(p().send(mail("z"), now, 0).error().code, ec::store_quota) << "messages";
   EXPECT_EQ(p().messages(), 3u);

@@ -84,7 +84,7 @@ struct admission {
   /// Their topic, as long as they are not confirmed; null with nothing to confirm.
   const std::string* topic = nullptr;
   /// Not 0: it is a replay, of this message among others, which is not confirmed yet. Nothing was
-  /// done and there is no answer: it is to be sent again when that is known.
+  /// done and the answer does not hold: it is to be sent again when that is known.
   std::uint64_t behind = 0;
 };
 template <class Answer>
@@ -192,12 +192,12 @@ class partition {
 public:
   partition(partition_limits limits, partition_sources sources);
 
-  /// Accepts a message. `m` is left as it is unless something is accepted. Errors: store_quota
-  /// (507) when the budget is used up, conflict (409) when the idempotency key was used with another
-  /// body, quota (429) when too many keys are remembered.
+  /// Accepts a message; `m` is left as it is unless it is accepted. Errors: store_quota (507) when
+  /// the budget is used up, conflict (409) when the idempotency key was used with another body,
+  /// quota (429) when too many keys are remembered.
   core::result<accepted<sent>> send(outgoing&& m, core::instant now, std::int64_t wall_ms);
   /// Accepts all messages of a batch, or none. Each is remembered by the idempotency key and its
-  /// place in the batch, so a replay sends what is not remembered. Errors: the same, of any of them.
+  /// place in the batch: a replay sends what is not remembered. Errors: the same, of any of them.
   core::result<accepted<sent_batch>> send(outgoing_batch&& b, core::instant now,
                                           std::int64_t wall_ms);
   /// What was accepted is kept: it may be delivered now.

@@ -47,6 +47,78 @@ class MailCase(NodeTest):
         return wait_until(lambda: self.receive(**options), 30, "a message")
 
 
+class Batches(MailCase):
+    def send_all(self, *texts, headers=None, **more):
+        messages = [t if isinstance(t, dict) else {"payload": b64(t)} for t in texts]
+        return self.ask("POST", "", {"messages": messages} | more, headers)
+
+    def ids(self, answer):
+        self.assertEqual(answer.status, 202, answer)
+        self.assertEqual(set(answer.json()), {"messages"})
+        return [m["message_id"] for m in answer.json()["messages"]]
+
+    def test_in_the_order_sent(self):
+        texts = [str(i) for i in range(100)]
+        before = self.ron.metric("mailbox_sent_total")
+        ids = self.ids(self.send_all(*texts))
+        self.assertEqual(ids, sorted(set(ids)))
+        got = self.receive(max=100)
+        self.assertEqual([m["message_id"] for m in got], ids)
+        self.assertEqual([base64.b64decode(m["payload"]).decode() for m in got], texts)
+        wait_until(lambda: self.ron.metric("mailbox_sent_total") == before + 100, 10, "the count")
+
+    def test_each_has_its_own_options(self):
+        self.send_all({"payload": b64("1"), "key": "a", "attrs": {"x": "y"}},
+                      {"payload": b64("2"), "key": "a"}, {"payload": b64("3"), "delay_ms": 600_000},
+                      {"payload": b64("4"), "ttl_s": 600})
+        first, last = self.receive(max=10)
+        self.assertEqual((first["payload"], first["key"], first["attrs"]),
+                         (b64("1"), "a", {"x": "y"}))
+        self.assertEqual(last["payload"], b64("4"))
+        self.settle("ack", first["receipt"])
+        self.assertEqual([m["payload"] for m in self.receive(max=10)], [b64("2")])
+
+    def test_a_replay_has_one_effect(self):
+        headers = {"Idempotency-Key": self.topic}
+        first = self.send_all("a", "b", headers=headers)
+        again = self.send_all("a", "b", "c", headers=headers)
+        self.assertEqual(self.ids(again)[:2], self.ids(first))
+        self.assertEqual([m["duplicate"] for m in again.json()["messages"]], [True, True, False])
+        self.assertEqual(self.send_all("a", "other", headers=headers).status, 409)
+        self.assertEqual(self.send("a", headers=headers).status, 409)
+        self.assertEqual(len(self.receive(max=10)), 3)
+
+    def test_replays_at_once(self):
+        headers = {"Idempotency-Key": self.topic}
+        answers = together([lambda: self.ids(self.send_all("a", "b", "c", headers=headers))] * 6)
+        self.assertEqual(len({tuple(ids) for ids in answers}), 1)
+        self.assertEqual(len(self.receive(max=10)), 3)
+
+    def test_what_is_wrong_is_named_and_nothing_is_sent(self):
+        good = {"payload": b64("x")}
+        for body, words in (
+                ({"messages": []}, "messages"),
+                ({"messages": [good] * 101}, "101 items"),
+                ({"messages": "text"}, "messages"),
+                ({"messages": [good, "text"]}, "messages[1]"),
+                ({"messages": [good, good | {"colour": 1}]}, "messages[1].colour"),
+                ({"messages": [good], "payload": b64("x")}, "payload"),
+                ({"messages": [good], "ttl_s": 5}, "ttl_s"),
+                ({"messages": [good], "colour": 5}, "colour"),
+                ({"messages": [good, good, good | {"key": "k" * 256}]}, "messages[2].key"),
+                ({"messages": [good, good, good, good | {"ttl_s": 0}]}, "messages[3].ttl_s"),
+                ({"messages": [good, {}]}, "messages[1].payload"),
+                ({"messages": [good, good | {"attrs": {"a": 1}}]}, "messages[1].attrs"),
+                ({"messages": [good | {"topic": "t"}]}, "messages[0].topic"),
+                ({"messages": [{"payload": "no base64!"}]}, "messages[0].payload")):
+            answer = self.ask("POST", "", body)
+            self.assertEqual((answer.status, answer.json()["reason"]), (400, "bad_request"), body)
+            self.assertIn(words, answer.json()["message"])
+        self.assertEqual(self.peek(), [])
+        big = {"payload": b64("x" * 100_000)}
+        self.assertEqual(self.ask("POST", "", {"messages": [big] * 12}).status, 413)
+
+
 class Delivery(MailCase):
     def test_send_receive_ack(self):
         sent = self.send("Größe", attrs={"a": "b"})

@@ -17,8 +17,8 @@ namespace ron::core {
 /// needs, without a tree and without an allocation. Made by one pass over the input.
 ///
 /// It takes the plain form alone: a map of at most `members_max` members with different keys; each
-/// value is text, a byte string, a natural number, a boolean, a list of texts or a list of such maps
-/// without a list of maps in them; every length is definite and every head in its shortest form.
+/// value is text, a byte string, a natural number, a boolean, a list of texts or a list of maps
+/// without such a list of their own; every length is definite, every head in its shortest form.
 /// Whatever else comes is for `parse_cbor`, which also says what is wrong with it; it reads
 /// everything that this reads, to the same values.
 class packed_object {

@@ -1,9 +1,12 @@
 """Mail between programs over HTTP: delivered at least once, once at a time, and not lost quietly."""
 # ctest: TIMEOUT 180 LABELS blackbox
 import base64
+import os
 import threading
 
+import cbor
 import support
+from oap import OapClient, OapError
 from support import NO_RATES, NodeTest, together, wait_until
 
 
@@ -117,6 +120,59 @@ class Batches(MailCase):
         self.assertEqual(self.peek(), [])
         big = {"payload": b64("x" * 100_000)}
         self.assertEqual(self.ask("POST", "", {"messages": [big] * 12}).status, 413)
+
+
+class BatchesOnEitherWire(NodeTest):
+    """With two shards and one, in RAM and kept, over HTTP and OAP/1: the same."""
+
+    def check(self, node):
+        token = node.operator_token()
+        client = OapClient(node, token)
+        self.addCleanup(client.sock.close)
+
+        def call(name, args):
+            return cbor.loads(b"".join(client.call(name, args)[1]))
+        for i in range(8):  # of every shard
+            topic = f"topic {i}"
+            args = {"topic": topic, "messages": [{"payload": b"1", "key": "k"}, {"payload": b"2"}],
+                    "_idem": "once"}
+            first, again = call("mb.send", args), call("mb.send", args)
+            ids = [m["message_id"] for m in first["messages"]]
+            self.assertEqual(first, {"messages": [{"message_id": m, "duplicate": False}
+                                                  for m in ids]})
+            self.assertEqual(again, {"messages": [{"message_id": m, "duplicate": True}
+                                                  for m in ids]})
+            answer = node.http("POST", f"/v1/mailbox/topic%20{i}",
+                               {"messages": [{"payload": b64("3")}]}, token=token)
+            self.assertEqual(answer.status, 202, answer)
+            got = call("mb.recv", {"topic": topic, "max": 10})["messages"]
+            self.assertEqual([m["payload"] for m in got], [b"1", b"2", b"3"])
+            self.assertEqual([m["message_id"] for m in got[:2]], ids)
+        good = {"payload": b"x"}
+        for args, words in (
+                ({"messages": []}, "messages"), ({"messages": [good] * 101}, "101 items"),
+                ({"messages": [good, good | {"colour": 1}]}, "messages[1].colour"),
+                ({"messages": [good], "payload": b"x"}, "payload"),
+                ({"messages": [good, good, good | {"key": "k" * 256}]}, "messages[2].key"),
+                ({"messages": [good, good, good, good | {"ttl_s": 0}]}, "messages[3].ttl_s"),
+                ({"messages": [good, {"payload": 5}]}, "messages[1].payload")):
+            with self.assertRaises(OapError) as failed:
+                client.call("mb.send", {"topic": "wrong"} | args)
+            self.assertEqual(failed.exception.status, 400)
+            self.assertIn(words, str(failed.exception))
+        self.assertEqual(call("mb.recv", {"topic": "wrong"}), {"messages": []})
+
+    def test_in_ram(self):
+        for shards in (1, 2):
+            self.check(self.new_node(NO_RATES, f"--node.shards={shards}").start())
+
+    def test_kept(self):
+        for shards in (1, 2):
+            node = self.new_node(NO_RATES + "[node]\nprofile = macronode\n"
+                                 'roles = ["omnigate", "index", "storage", "mailbox"]\n',
+                                 f"--node.shards={shards}")
+            node.arguments.append("--node.data-dir=" + os.path.join(node.folder, "data"))
+            self.check(node.start())
 
 
 class Delivery(MailCase):

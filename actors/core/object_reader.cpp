@@ -5,6 +5,7 @@
 #include "core/utf8.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ron::core {
 
@@ -52,6 +53,37 @@ object_reader::object_reader(const packed_object& object) : packed_(&object) {
   asked_.reserve(8);
 }
 
+/// As it is told of: with its place if this is an item.
+std::string object_reader::name_of(std::string_view field) const {
+  if (list_.empty())
+    return in_quotes(field);
+  std::string out{list_};
+  out.append(1, '[').append(std::to_string(index_)).append(field.empty() ? "]" : "].");
+  return in_quotes(out.append(field));
+}
+
+void object_reader::begin_item(std::size_t index) {
+  index_ = index;
+  packed_ = nullptr;
+  object_ = nullptr;
+  tree_.reset();
+  asked_.clear();
+  problems_.clear();
+}
+
+void object_reader::read_item(const packed_object& object, std::size_t index) {
+  begin_item(index);
+  packed_ = &object;
+}
+
+void object_reader::read_item(const json& object, std::size_t index) {
+  begin_item(index);
+  if (object.is_object())
+    object_ = &object;
+  else
+    refuse({}, "is " + std::string{type_of(object)} + "; expected an object");
+}
+
 void object_reader::make_tree() {
   tree_ = std::make_shared<const json>(packed_->to_tree());
   object_ = tree_.get();
@@ -96,7 +128,7 @@ const json* object_reader::find(std::string_view name, bool required) {
     if (auto i = object_->find(name); i != object_->end())
       return &*i;
   if (required)
-    problems_.push_back("missing field " + in_quotes(name));
+    problems_.push_back("missing field " + name_of(name));
   return nullptr;
 }
 
@@ -106,7 +138,7 @@ bool object_reader::mismatch(std::string_view name, const json& v, std::string_v
 }
 
 void object_reader::refuse(std::string_view name, std::string_view why) {
-  problems_.push_back("field " + in_quotes(name) + ' ' + std::string{why});
+  problems_.push_back("field " + name_of(name) + ' ' + std::string{why});
 }
 
 bool object_reader::has_unknown() const {
@@ -116,18 +148,28 @@ bool object_reader::has_unknown() const {
   return false;
 }
 
-result<void> object_reader::finish() {
+std::string object_reader::canonical() const {
+  if (packed_ != nullptr)
+    return packed_->canonical();
+  return object_ != nullptr ? std::string{dump_cbor(*object_).text()} : std::string{};
+}
+
+void object_reader::note_unknown() {
   if (packed_ != nullptr && has_unknown())
     make_tree(); // it has them in order
   if (object_ != nullptr)
     for (const auto& [name, value] : object_->get_ref<const json::object_t&>()) {
       if (std::ranges::find(asked_, name) != asked_.end())
         continue;
-      std::string text = "unknown field " + in_quotes(name);
+      std::string text = "unknown field " + name_of(name);
       for (std::size_t i = 0; i < asked_.size(); ++i)
         text.append(i == 0 ? "; expected " : ", ").append(asked_[i]);
       problems_.push_back(std::move(text));
     }
+}
+
+result<void> object_reader::finish() {
+  note_unknown();
   if (problems_.empty())
     return {};
   std::string all;
@@ -356,6 +398,32 @@ std::vector<std::string> object_reader::texts(std::string_view name, std::size_t
 std::optional<std::vector<std::string>>
 object_reader::optional_texts(std::string_view name, std::size_t max_items, text_rule rule) {
   return read_texts(name, find(name, false), max_items, rule);
+}
+
+void object_reader::objects(std::string_view name, std::size_t max_items,
+                            const std::function<void(object_reader&, std::size_t)>& read) {
+  object_reader item;
+  item.list_ = name;
+  std::size_t i = 0;
+  auto take = [&](const auto& object) {
+    item.read_item(object, i);
+    if (item.good())
+      read(item, i);
+    ++i;
+    item.note_unknown();
+    std::ranges::move(item.problems_, std::back_inserter(problems_));
+    return problems_.size() <= problems_max;
+  };
+  if (const auto m = packed(name, packed_object::type::objects); m && m->number <= max_items)
+    return packed_->each_object(*m, take);
+  const auto* list = read_array(name, find(name, true), max_items);
+  if (list == nullptr)
+    return;
+  if (list->empty())
+    refuse(name, "is empty; expected 1.." + std::to_string(max_items) + " items");
+  for (const auto& object : *list)
+    if (!take(object))
+      return;
 }
 
 const json* object_reader::object(std::string_view name) {

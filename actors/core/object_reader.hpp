@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,12 @@ public:
   std::optional<std::vector<std::string>> optional_texts(std::string_view name,
                                                          std::size_t max_items, text_rule rule);
 
+  /// Reads a list of 1..`max_items` objects: calls `read` for each with a reader of it, which is
+  /// finished here and whose problems are told with their place, e.g. `messages[3].ttl_s`. Stops
+  /// when there are more problems than `finish` puts in words.
+  void objects(std::string_view name, std::size_t max_items,
+               const std::function<void(object_reader&, std::size_t)>& read);
+
   /// The field itself, for a nested reader; null if it is missing or of another type.
   const json* object(std::string_view name);
   const json* optional_object(std::string_view name);
@@ -81,6 +88,9 @@ public:
   const json* optional_array(std::string_view name, std::size_t max_items);
   /// The field whatever it is; null if it is missing.
   const json* any(std::string_view name);
+
+  /// All of the object as deterministic CBOR; "" if it is no object.
+  std::string canonical() const;
 
   /// Adds a problem of the caller's own about `name`, in the same list.
   void refuse(std::string_view name, std::string_view why);
@@ -92,6 +102,12 @@ public:
   result<void> finish();
 
 private:
+  object_reader() = default;
+  void read_item(const packed_object& object, std::size_t index);
+  void read_item(const json& object, std::size_t index);
+  void begin_item(std::size_t index);
+  std::string name_of(std::string_view field) const;
+  void note_unknown();
   void asks_for(std::string_view name);
   std::optional<packed_object::member> packed(std::string_view name, packed_object::type is);
   bool is_absent(std::string_view name);
@@ -114,6 +130,8 @@ private:
   const json* read_object(std::string_view name, const json* v);
   const json* read_array(std::string_view name, const json* v, std::size_t max_items);
 
+  std::string_view list_;                 ///< whose item this is; empty = it is none
+  std::size_t index_ = 0;                 ///< which
   const packed_object* packed_ = nullptr; ///< what is read while there is no tree of it
   std::shared_ptr<const json> tree_;      ///< of `packed_`, once it is needed
   const json* object_ = nullptr;          ///< null if the value is no object

@@ -55,38 +55,66 @@ std::string_view text_of(byte_view v) noexcept {
 
 } // namespace
 
-/// One pass over the input.
+/// One pass over the input, from an offset on.
 class packed_object::reader {
 public:
-  explicit reader(byte_view all) noexcept : all_(all), rest_(all) {}
+  enum class lists { of_objects_too, of_texts };
 
-  bool begin(std::uint64_t& members) noexcept {
-    unsigned major = 0;
-    return take_head(rest_, major, members) && major == map_major;
+  reader(byte_view all, std::size_t from, lists may) noexcept
+    : all_(all), rest_(all.subspan(from)), may_(may) {
+    // nop
   }
-  bool read(extent& e) noexcept {
-    unsigned major = 0;
-    std::uint64_t size = 0;
-    e.key_head = place();
-    if (!take_head(rest_, major, size) || major != text_major)
-      return false;
-    e.key = place();
-    if (!text(size))
-      return false;
-    e.value_head = place();
-    const bool good = read_value(e);
-    e.end = place();
-    return good;
+
+  /// The map that comes next.
+  bool read(packed_object& to) noexcept {
+    to.size_ = 0;
+    return read_map(to.members_, to.size_);
   }
   bool at_end() const noexcept { return rest_.empty(); }
+  std::size_t place() const noexcept { return all_.size() - rest_.size(); }
 
 private:
-  std::uint32_t place() const noexcept {
-    return static_cast<std::uint32_t>(all_.size() - rest_.size());
-  }
+  using extents = std::array<extent, members_max>;
+
+  std::uint32_t here() const noexcept { return static_cast<std::uint32_t>(place()); }
   bool text(std::uint64_t size) noexcept {
     byte_view out;
     return take_string(rest_, size, out) && valid_utf8(text_of(out));
+  }
+  bool read_map(extents& to, std::size_t& size) noexcept {
+    unsigned major = 0;
+    std::uint64_t n = 0;
+    if (++values_ > limits::json_values_max || !take_head(rest_, major, n) || major != map_major
+        || n > members_max)
+      return false;
+    for (size = 0; size < n; ++size)
+      if (!read_member(to[size]) || is_double(to, size))
+        return false;
+    return true;
+  }
+  bool read_member(extent& e) noexcept {
+    unsigned major = 0;
+    std::uint64_t size = 0;
+    e.key_head = here();
+    if (!take_head(rest_, major, size) || major != text_major)
+      return false;
+    e.key = here();
+    if (!text(size))
+      return false;
+    e.value_head = here();
+    const bool good = read_value(e);
+    e.end = here();
+    return good;
+  }
+  /// True if a key before has the bytes of key `i`.
+  bool is_double(const extents& all, std::size_t i) const noexcept {
+    auto key = [this](const extent& e) {
+      return text_of(all_.subspan(e.key, e.value_head - e.key));
+    };
+    for (std::size_t k = 0; k < i; ++k)
+      if (key(all[k]) == key(all[i]))
+        return true;
+    return false;
   }
   bool read_value(extent& e) noexcept {
     if (++values_ > limits::json_values_max || rest_.empty())
@@ -101,14 +129,30 @@ private:
     byte_view out;
     if (!take_head(rest_, major, e.number))
       return false;
-    e.content = place();
+    e.content = here();
     switch (major) {
       case natural_major: e.is = type::natural; return true;
       case binary_major: e.is = type::binary; return take_string(rest_, e.number, out);
       case text_major: e.is = type::text; return text(e.number);
-      case array_major: e.is = type::texts; return read_texts(e.number);
+      case array_major: return read_list(e);
       default: return false;
     }
+  }
+  bool read_list(extent& e) noexcept {
+    const bool of_maps = e.number != 0 && !rest_.empty() && rest_[0] >> 5 == map_major;
+    e.is = of_maps ? type::objects : type::texts;
+    return of_maps ? read_objects(e.number) : read_texts(e.number);
+  }
+  bool read_objects(std::uint64_t n) noexcept {
+    if (may_ == lists::of_texts)
+      return false;
+    may_ = lists::of_texts;
+    std::size_t size = 0;
+    for (; n > 0; --n)
+      if (!read_map(inner_, size))
+        return false;
+    may_ = lists::of_objects_too;
+    return true;
   }
   bool read_texts(std::uint64_t n) noexcept {
     for (; n > 0; --n) {
@@ -123,24 +167,27 @@ private:
 
   byte_view all_;
   byte_view rest_;
-  std::size_t values_ = 1; ///< the map is one
+  lists may_;
+  std::size_t values_ = 0;
+  extents inner_{}; ///< of an object in a list: only looked at
 };
 
 std::optional<packed_object> packed_object::scan(bytes cbor) {
   if (cbor.size() > limits::json_body_bytes_max)
     return std::nullopt;
-  reader in{cbor.view()};
-  std::uint64_t n = 0;
-  if (!in.begin(n) || n > members_max)
-    return std::nullopt;
+  reader in{cbor.view(), 0, reader::lists::of_objects_too};
   std::optional<packed_object> out{packed_object{}};
-  out->input_ = std::move(cbor);
-  for (; out->size_ < n; ++out->size_)
-    if (!in.read(out->members_[out->size_]) || out->has(out->key(out->size_)))
-      return std::nullopt;
-  if (!in.at_end())
+  if (!in.read(*out) || !in.at_end())
     return std::nullopt;
+  out->input_ = std::move(cbor);
   return out;
+}
+
+/// Takes the members of the map at `from`, which a scan has looked at; returns where it ends.
+std::size_t packed_object::load(std::size_t from) noexcept {
+  reader in{input_.view(), from, reader::lists::of_texts};
+  (void)in.read(*this);
+  return in.place();
 }
 
 packed_object::member packed_object::operator[](std::size_t i) const noexcept {
@@ -202,6 +249,13 @@ json packed_object::to_tree() const {
           return true;
         });
         break;
+      case type::objects:
+        v = json::array();
+        each_object(m, [&v](const packed_object& o) {
+          v.push_back(o.to_tree());
+          return true;
+        });
+        break;
     }
   }
   return out;
@@ -217,8 +271,18 @@ std::string packed_object::canonical() const {
   });
   std::string out;
   append_cbor_head(out, map_major, size_);
-  for (auto m = sorted.begin(); m != end; ++m)
-    out.append(text_of(m->key_coded)).append(text_of(m->coded));
+  for (auto m = sorted.begin(); m != end; ++m) {
+    out.append(text_of(m->key_coded));
+    if (m->is != type::objects) {
+      out.append(text_of(m->coded));
+      continue;
+    }
+    append_cbor_head(out, array_major, m->number);
+    each_object(*m, [&out](const packed_object& o) {
+      out.append(o.canonical());
+      return true;
+    });
+  }
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace ron::core {
 
@@ -16,14 +17,15 @@ namespace ron::core {
 /// needs, without a tree and without an allocation. Made by one pass over the input.
 ///
 /// It takes the plain form alone: a map of at most `members_max` members with different keys; each
-/// value is text, a byte string, a natural number, a boolean or a list of texts; every length is
-/// definite and every head in its shortest form. Whatever else comes is for `parse_cbor`, which
-/// also says what is wrong with it; it reads everything that this reads, to the same values.
+/// value is text, a byte string, a natural number, a boolean, a list of texts or a list of maps
+/// without such a list of their own; every length is definite, every head in its shortest form.
+/// Whatever else comes is for `parse_cbor`, which also says what is wrong with it; it reads
+/// everything that this reads, to the same values.
 class packed_object {
 public:
   static constexpr std::size_t members_max = 12;
 
-  enum class type : std::uint8_t { text, binary, natural, boolean, texts };
+  enum class type : std::uint8_t { text, binary, natural, boolean, texts, objects };
   struct member {
     std::string_view key;
     type is = type::text;
@@ -53,6 +55,20 @@ public:
   bool has(std::string_view key) const noexcept { return place_of(key) < size_; }
   /// The member of this key, if it has this type.
   std::optional<member> find(std::string_view key, type is) const noexcept;
+
+  /// Calls `f(const packed_object&)` for each item of a list of objects until it says false; what
+  /// it is called with is the next item then.
+  template <class F>
+  void each_object(const member& list, F f) const {
+    packed_object item;
+    item.input_ = input_;
+    auto at = static_cast<std::size_t>(list.content.data() - input_.data());
+    for (const auto end = at + list.content.size(); at < end;) {
+      at = item.load(at);
+      if (!f(std::as_const(item)))
+        return;
+    }
+  }
 
   /// Takes the members for which `f(key)` holds into an object of their own.
   template <class F>
@@ -88,6 +104,7 @@ private:
     return input_.text().substr(members_[i].key, members_[i].value_head - members_[i].key);
   }
   std::size_t place_of(std::string_view key) const noexcept;
+  std::size_t load(std::size_t from) noexcept;
   static std::string_view take_text(byte_view& rest) noexcept;
 
   bytes input_;

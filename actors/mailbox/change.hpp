@@ -65,7 +65,7 @@ struct stored_send {
 struct keep_mail {
   bucket in = 0;
   std::uint64_t seq = 0;
-  std::string topic;
+  core::bytes topic; ///< its name; messages of a topic share it
   mail_body body;
   mail_state state;
 };

@@ -59,15 +59,30 @@ void load_more(mailbox_self self, std::size_t at, read_place from) {
 }
 
 void on_lost(mailbox_self self, std::size_t at, const core::error& why);
-void on_send_known(mailbox_self self, std::size_t at, waiting_send& w, const result<void>& r);
+template <class Answer>
+void on_send_known(mailbox_self self, std::size_t at, waiting_send<Answer>& w,
+                   const result<void>& r);
 
 /// Tells who waits for an entry what became of it.
 void tell(mailbox_self self, written_entry& e, result<void> r) {
   --self->state.seats[e.at].outstanding;
-  if (auto* send = std::get_if<waiting_send>(&e.then))
+  if (auto* then = std::get_if<kept>(&e.then))
+    (*then)(std::move(r));
+  else if (auto* send = std::get_if<waiting_send<sent>>(&e.then))
     on_send_known(self, e.at, *send, r);
   else
-    std::get<kept>(e.then)(std::move(r));
+    on_send_known(self, e.at, std::get<waiting_send<sent_batch>>(e.then), r);
+}
+
+/// Replays of what `a` was are served now: by what is known, or what the failure left.
+void let_replays_go_on(partition_seat& seat, const admission& a, const result<void>& r) {
+  const auto end = a.unconfirmed + a.count;
+  for (auto i = seat.replays.lower_bound(a.unconfirmed);
+       i != seat.replays.end() && i->first < end; i = seat.replays.lower_bound(a.unconfirmed)) {
+    auto again = seat.replays.extract(i);
+    for (auto& go_on : again.mapped())
+      go_on(r);
+  }
 }
 
 /// Hands the journal what was gathered, as one job; all of it is told of in one turn.
@@ -131,23 +146,22 @@ void on_lost(mailbox_self self, std::size_t at, const core::error& why) {
   reload(self, at);
 }
 
-void on_send_known(mailbox_self self, std::size_t at, waiting_send& w, const result<void>& r) {
+template <class Answer>
+void on_send_known(mailbox_self self, std::size_t at, waiting_send<Answer>& w,
+                   const result<void>& r) {
   auto& st = self->state;
   auto& box = st.parts->at(at);
-  const auto seq = w.what.unconfirmed;
   const bool watched = r && (st.waiters->size() != 0 || st.followers->size() != 0);
   const auto topic = watched ? *w.what.topic : std::string{};
   if (r)
-    box.confirm(*w.what.topic, seq, core::recent_time(self));
+    box.confirm(w.what, core::recent_time(self));
   else
-    box.cancel(*w.what.topic, seq);
-  if (auto again = st.seats[at].replays.extract(seq))
-    for (auto& to : again.mapped())
-      r ? to.deliver({w.what.answer.message_id, true}) : to.fail(r.error());
+    box.cancel(w.what);
   if (r)
     w.to.deliver(std::move(w.what.answer));
   else
     w.to.fail(r.error());
+  let_replays_go_on(st.seats[at], w.what, r);
   if (!watched)
     return;
   pump(self, topic);
@@ -207,7 +221,11 @@ void keep(mailbox_self self, std::size_t at, kept then) {
   });
 }
 
-void write_send(mailbox_self self, std::size_t at, accepted a, core::answer_to<sent> to) {
+namespace {
+
+template <class Answer>
+void write_accepted(mailbox_self self, std::size_t at, accepted<Answer> a,
+                    core::answer_to<Answer> to) {
   auto& changes = self->state.gathered.batch.changes;
   const auto from = static_cast<std::ptrdiff_t>(changes.size());
   self->state.parts->at(at).move_changes(changes);
@@ -221,8 +239,19 @@ void write_send(mailbox_self self, std::size_t at, accepted a, core::answer_to<s
                 if (!r)
                   on_lost(self, at, r.error());
               }});
-  add_entry(self, at, changes.size(), waiting_send{std::move(a), std::move(to)});
+  add_entry(self, at, changes.size(), waiting_send<Answer>{std::move(a), std::move(to)});
   write_soon(self);
+}
+
+} // namespace
+
+void write_send(mailbox_self self, std::size_t at, accepted<sent> a, core::answer_to<sent> to) {
+  write_accepted(self, at, std::move(a), std::move(to));
+}
+
+void write_send(mailbox_self self, std::size_t at, accepted<sent_batch> a,
+                core::answer_to<sent_batch> to) {
+  write_accepted(self, at, std::move(a), std::move(to));
 }
 
 } // namespace ron::mailbox

@@ -20,8 +20,10 @@ void keep(mailbox_self self, std::size_t at);
 /// The same; `then` runs as the actor when it is known. A failure makes the partition `broken` and
 /// has it read anew.
 void keep(mailbox_self self, std::size_t at, kept then);
-/// Writes a send that partition `at` has accepted; answers it and its replays.
-void write_send(mailbox_self self, std::size_t at, accepted a, core::answer_to<sent> to);
+/// Writes what partition `at` has accepted of a send; answers it and lets its replays go on.
+void write_send(mailbox_self self, std::size_t at, accepted<sent> a, core::answer_to<sent> to);
+void write_send(mailbox_self self, std::size_t at, accepted<sent_batch> a,
+                core::answer_to<sent_batch> to);
 
 /// Delivers `value` once everything it may depend on is kept.
 template <class T>

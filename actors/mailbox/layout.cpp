@@ -107,7 +107,7 @@ public:
     to_.add(v);
     return *this;
   }
-  packer& add(const std::string& s) {
+  packer& add(std::string_view s) {
     add(static_cast<std::uint16_t>(s.size()));
     return s.empty() ? *this : add(text(s));
   }
@@ -146,7 +146,7 @@ using enum lmdb::log_op;
 void add_one(lmdb::log_steps& to, const keep_mail& c, const time_frame& at) {
   packer p{to, fresh, mail};
   p.add(c.in).add(c.seq).key_ends().add(c.state, at);
-  p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic).add(c.body.id);
+  p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic.text()).add(c.body.id);
   p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
   for (const auto& [name, value] : c.body.attrs)
     p.add(name).add(value);

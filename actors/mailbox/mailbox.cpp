@@ -91,7 +91,9 @@ caf::result<T> answer(mailbox_self self, std::size_t at, T value) {
 
 // -- the handlers ------------------------------------------------------------------
 
-void serve(mailbox_self self, std::size_t at, outgoing& m, core::answer_to<sent> to) {
+/// A send of whatever kind.
+template <class Request, class Answer>
+void accept(mailbox_self self, std::size_t at, Request& m, core::answer_to<Answer> to) {
   auto& st = self->state;
   const bool watched = st.waiters->size() != 0 || st.followers->size() != 0;
   const auto topic = watched ? m.topic : std::string{};
@@ -101,18 +103,32 @@ void serve(mailbox_self self, std::size_t at, outgoing& m, core::answer_to<sent>
     keep(self, at);
     return to.fail(std::move(a.error()));
   }
-  if (a->unconfirmed == 0) {
+  if (a->behind != 0) {
+    keep(self, at);
+    st.seats[at].replays[a->behind].push_back(
+      [self, at, m = std::move(m), to = std::move(to)](core::result<void> r) mutable {
+        if (r)
+          r = check_open(self->state, at);
+        r ? accept(self, at, m, std::move(to)) : to.fail(std::move(r.error()));
+      });
+  } else if (a->unconfirmed == 0) {
     keep(self, at);
     to.deliver(std::move(a->answer));
     if (watched) {
       pump(self, topic);
       show_followers(self, topic);
     }
-  } else if (a->answer.duplicate) {
-    st.seats[at].replays[a->unconfirmed].push_back(std::move(to));
   } else {
     write_send(self, at, std::move(*a), std::move(to));
   }
+}
+
+void serve(mailbox_self self, std::size_t at, outgoing& m, core::answer_to<sent> to) {
+  accept(self, at, m, std::move(to));
+}
+
+void serve(mailbox_self self, std::size_t at, outgoing_batch& b, core::answer_to<sent_batch> to) {
+  accept(self, at, b, std::move(to));
 }
 
 caf::result<headlines> serve(mailbox_self self, std::size_t at, const look& q) {
@@ -171,6 +187,9 @@ public:
            || owner_of(state_, topic) == core::shard::current()->index();
   }
   void serve(outgoing& m, core::answer_to<sent> to) override { hand(m, std::move(to)); }
+  void serve(outgoing_batch& b, core::answer_to<sent_batch> to) override {
+    hand(b, std::move(to));
+  }
   void serve(receive& r, core::answer_to<received> to) override { hand(r, std::move(to)); }
   void serve(settle& s, core::answer_to<settled> to) override { hand(s, std::move(to)); }
 
@@ -216,7 +235,9 @@ partition_sources sources_of(const std::shared_ptr<journal>& store,
   s.make_id = [ids = std::make_shared<core::id_source>()](std::int64_t wall_ms) {
     return ids->next_ulid(wall_ms).to_text();
   };
-  s.next_seq = [last_seq] { return last_seq->fetch_add(1, std::memory_order_relaxed) + 1; };
+  s.next_seqs = [last_seq](std::size_t n) {
+    return last_seq->fetch_add(n, std::memory_order_relaxed) + 1;
+  };
   if (store)
     s.bucket_of = [p = store.get()](std::string_view topic) { return p->bucket_of(topic); };
   return s;
@@ -316,6 +337,7 @@ mailbox_replica::behavior_type make_mailbox(mailbox_self self,
   self->delayed_send(self, clear_interval, atom::wake_v);
   return {
     [self](outgoing& m) { return by_message<sent>(self, m); },
+    [self](outgoing_batch& b) { return by_message<sent_batch>(self, b); },
     [self](receive& r) { return by_message<received>(self, r); },
     [self](browse& b) -> caf::result<browsed> {
       return at_owner<browsed>(self, b, [&](std::size_t at) { return serve(self, at, b); });

@@ -121,21 +121,22 @@ struct partition_seat {
   /// What is to be given back once it is loaded: of readers that left, and deliveries that were
   /// lost before anybody was told. No more than was taken.
   std::vector<std::pair<std::string, std::vector<std::string>>> returns;
-  /// Replays of a send that waits for the disk, by its sequence number. They are requests under
-  /// way, bounded as those are.
-  std::map<std::uint64_t, std::vector<core::answer_to<sent>>> replays;
+  /// Replays of a send that waits for the disk, by the number of the message they wait for: served
+  /// when that is known. They are requests under way, bounded as those are.
+  std::map<std::uint64_t, std::vector<kept>> replays;
 };
 
 /// A send that waits for the disk.
+template <class Answer>
 struct waiting_send {
-  accepted what;
-  core::answer_to<sent> to;
+  accepted<Answer> what;
+  core::answer_to<Answer> to;
 };
 
 /// Who is told what became of an entry of a partition.
 struct written_entry {
   std::size_t at = 0;
-  std::variant<kept, waiting_send> then;
+  std::variant<kept, waiting_send<sent>, waiting_send<sent_batch>> then;
 };
 
 /// Changes of one turn on their way to the journal: all of them are one job there and are told of

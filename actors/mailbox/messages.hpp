@@ -88,6 +88,8 @@ struct look_at_topic {
 using mailbox_actor = caf::typed_actor<
   // Accepts a message. Errors: store_quota, conflict (idempotency key with another body), quota.
   caf::replies_to<outgoing>::with<sent>,
+  // Accepts all messages of a batch, or none. Errors: the same.
+  caf::replies_to<outgoing_batch>::with<sent_batch>,
   // Delivers messages, waiting for the first. Error: busy when too many wait or read already.
   caf::replies_to<receive>::with<received>,
   // Shows messages to any number of readers. Error: busy when too many wait already.
@@ -111,6 +113,7 @@ public:
     return holds(r.topic);
   }
   virtual void serve(outgoing& m, core::answer_to<sent> to) = 0;
+  virtual void serve(outgoing_batch& b, core::answer_to<sent_batch> to) = 0;
   virtual void serve(receive& r, core::answer_to<received> to) = 0;
   virtual void serve(settle& s, core::answer_to<settled> to) = 0;
 };
@@ -125,6 +128,8 @@ struct ron::core::door_of<ron::mailbox::mailbox_actor> {
 // Local to a process: between nodes the same is asked over OAP/1.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::outgoing)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::sent)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::outgoing_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::sent_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::receive)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::received)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ron::mailbox::browse)

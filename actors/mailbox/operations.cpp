@@ -1,12 +1,13 @@
 #include "mailbox/operations.hpp"
 
-#include "core/hash.hpp"
 #include "core/ids.hpp"
 #include "core/json.hpp"
 #include "core/object_reader.hpp"
 #include "mailbox/packed_answers.hpp"
+#include "mailbox/send_service.hpp"
 #include "mailbox/stream_service.hpp"
 #include "mailbox/times.hpp"
+#include "mailbox/wire_service.hpp"
 
 #include <caf/event_based_actor.hpp>
 
@@ -20,16 +21,10 @@ using transport::exchange_ptr;
 
 namespace {
 
-constexpr std::size_t topic_bytes_max = 255;
-constexpr std::size_t key_bytes_max = 255;
-constexpr std::size_t attrs_max = 32;
 constexpr std::size_t receipts_max = 100;
-constexpr std::uint64_t messages_a_call_max = 100;
 constexpr std::uint64_t page_max = 1'000;
 constexpr std::uint64_t visibility_ms_min = 250;
 constexpr std::uint64_t visibility_ms_max = milliseconds{visibility_max}.count();
-constexpr std::uint64_t ttl_s_max = std::chrono::seconds{time_to_live_max}.count();
-constexpr std::uint64_t delay_ms_max = milliseconds{delay_max}.count();
 /// Dead letters that one call puts back, unless it says otherwise; also the most it may ask for.
 constexpr std::uint64_t redrive_max = 1'000;
 constexpr std::uint64_t wait_s_max = 30;
@@ -42,94 +37,6 @@ constexpr std::uint64_t held_max_max = 1'000;
 constexpr std::size_t page_payload_bytes = 32u << 10;
 /// A long poll is answered at its end; the answer gets this much time on top.
 constexpr std::chrono::milliseconds answer_grace{2'000};
-
-using role = core::downstream<mailbox_actor>;
-
-auto fail_with(exchange_ptr x) {
-  return [x](error e) { x->fail(std::move(e)); };
-}
-
-void reply(const exchange_ptr& x, json result, std::uint16_t status = 200) {
-  transport::answer a;
-  a.status = status;
-  a.result = std::move(result);
-  x->reply(std::move(a));
-}
-
-void reply_packed(const exchange_ptr& x, core::bytes result, std::uint16_t status = 200) {
-  transport::answer a;
-  a.status = status;
-  a.packed = std::move(result);
-  x->reply(std::move(a));
-}
-
-std::string read_topic(object_reader& in) {
-  return in.text("topic", {.min_bytes = 1, .max_bytes = topic_bytes_max});
-}
-
-/// Two calls with one idempotency key are the same call if these bytes are the same.
-std::array<std::uint8_t, 32> hash_of(const transport::call& c) {
-  if (!c.packed)
-    return core::b3::hash(core::dump_cbor(c.args).view());
-  const auto all = c.packed->canonical();
-  return core::b3::hash({reinterpret_cast<const std::uint8_t*>(all.data()), all.size()});
-}
-
-// -- send ------------------------------------------------------------------------
-
-std::map<std::string, std::string> read_attrs(object_reader& in) {
-  std::map<std::string, std::string> out;
-  const auto* attrs = in.optional_object("attrs");
-  if (!attrs)
-    return out;
-  if (attrs->size() > attrs_max)
-    in.refuse("attrs", "has more than 32 entries");
-  for (const auto& [k, v] : attrs->items()) {
-    if (!v.is_string() || k.empty() || k.size() > 128
-        || v.get_ref<const std::string&>().size() > 1'024) {
-      in.refuse("attrs", "expected texts of at most 1024 bytes by names of at most 128");
-      break;
-    }
-    out.emplace(k, v.get_ref<const std::string&>());
-  }
-  return out;
-}
-
-result<outgoing> read_outgoing(const transport::call& c, const transport::principal& who) {
-  auto in = transport::args_of(c);
-  outgoing m;
-  m.topic = read_topic(in);
-  m.payload = in.binary("payload", core::limits::json_body_bytes_max);
-  m.key = in.optional_text("key", {.min_bytes = 1, .max_bytes = key_bytes_max})
-            .value_or(std::string{});
-  m.attrs = read_attrs(in);
-  if (auto ttl = in.optional_uint("ttl_s", 1, ttl_s_max))
-    m.ttl = std::chrono::seconds{*ttl};
-  m.delay = milliseconds{in.optional_uint("delay_ms", 0, delay_ms_max).value_or(0)};
-  if (auto ok = in.finish(); !ok)
-    return std::unexpected{ok.error()};
-  if (!c.idempotency_key.empty()) {
-    m.caller = who.id;
-    m.idempotency_key = c.idempotency_key;
-    m.body_hash = hash_of(c);
-  }
-  return m;
-}
-
-void serve_send(const role& box, const exchange_ptr& x) {
-  auto m = read_outgoing(x->request(), x->caller());
-  if (!m)
-    return x->fail(std::move(m.error()));
-  box.call(x->self(), x->request().deadline, std::move(*m))
-    .then(
-      [x](const sent& s) {
-        if (x->request().packed)
-          reply_packed(x, pack(s), 202);
-        else
-          reply(x, {{"message_id", s.message_id}, {"duplicate", s.duplicate}}, 202);
-      },
-      fail_with(x));
-}
 
 // -- receive ---------------------------------------------------------------------
 

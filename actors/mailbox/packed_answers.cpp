@@ -11,6 +11,13 @@ using core::cbor_writer;
 
 namespace {
 
+constexpr std::size_t about_a_sent = 64;
+
+void write_sent(cbor_writer& out, const sent& s) {
+  out.encoded("\xa2\x69" "duplicate").boolean(s.duplicate);
+  out.encoded("\x6a" "message_id").text(s.message_id);
+}
+
 /// In the order of deterministic CBOR: short names first.
 void write_attrs(cbor_writer& out, const std::map<std::string, std::string>& attrs) {
   out.map(attrs.size());
@@ -41,9 +48,16 @@ void write_delivery(cbor_writer& out, const delivery& d) {
 } // namespace
 
 core::bytes pack(const sent& s) {
-  cbor_writer out{64};
-  out.encoded("\xa2\x69" "duplicate").boolean(s.duplicate);
-  out.encoded("\x6a" "message_id").text(s.message_id);
+  cbor_writer out{about_a_sent};
+  write_sent(out, s);
+  return out.finish();
+}
+
+core::bytes pack(const sent_batch& b) {
+  cbor_writer out{16 + about_a_sent * b.messages.size()};
+  out.map(1).text("messages").list(b.messages.size());
+  for (const auto& s : b.messages)
+    write_sent(out, s);
   return out.finish();
 }
 

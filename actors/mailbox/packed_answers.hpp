@@ -11,6 +11,7 @@
 namespace ron::mailbox {
 
 core::bytes pack(const sent& s);
+core::bytes pack(const sent_batch& b);
 core::bytes pack(const std::vector<delivery>& messages);
 /// What became of `receipts`, in their order.
 core::bytes pack(const std::vector<receipt_status>& statuses,

@@ -15,31 +15,14 @@ using core::fail;
 using core::instant;
 using core::result;
 
-namespace {
-
-constexpr std::uint64_t message_overhead = 256; ///< bookkeeping counted against the byte budget
-
-std::uint64_t size_of_parts(const core::bytes& payload, const std::string& key,
-                            const std::map<std::string, std::string>& attrs) noexcept {
-  auto n = message_overhead + payload.size() + key.size();
+std::uint64_t partition::size_of_parts(const core::bytes& payload, const std::string& key,
+                                       const std::map<std::string, std::string>& attrs) noexcept {
+  constexpr std::uint64_t overhead = 256; // bookkeeping counted against the byte budget
+  auto n = overhead + payload.size() + key.size();
   for (const auto& [k, v] : attrs)
     n += k.size() + v.size();
   return n;
 }
-
-send_slot slot_of(const outgoing& m) {
-  std::string all;
-  all.reserve(m.caller.size() + m.topic.size() + m.idempotency_key.size() + 8);
-  for (const auto* part : {&m.caller, &m.topic, &m.idempotency_key}) {
-    const auto n = static_cast<std::uint32_t>(part->size());
-    for (int shift = 0; shift < 32; shift += 8)
-      all.push_back(static_cast<char>(n >> shift & 0xff)); // no two calls make the same bytes
-    all += *part;
-  }
-  return core::b3::hash({reinterpret_cast<const std::uint8_t*>(all.data()), all.size()});
-}
-
-} // namespace
 
 partition::partition(partition_limits limits, partition_sources sources)
   : limits_(limits), sources_(std::move(sources)) {
@@ -62,136 +45,6 @@ void partition::note_state(const topic_state& t, std::uint64_t seq, const messag
 void partition::move_changes(std::vector<change>& to) {
   std::ranges::move(changes_, std::back_inserter(to));
   changes_.clear();
-}
-
-// -- sending -------------------------------------------------------------------
-
-result<accepted> partition::send(outgoing m, instant now, std::int64_t wall_ms) {
-  forget_sends(now);
-  expire(now);
-  send_slot slot{};
-  if (!m.idempotency_key.empty()) {
-    slot = slot_of(m);
-    auto replay = replay_of(m, slot);
-    if (!replay)
-      return std::unexpected{replay.error()};
-    if (*replay)
-      return std::move(**replay);
-  }
-  if (auto room = check_room(m, size_of_parts(m.payload, m.key, m.attrs)); !room) {
-    ++totals_.refused_total;
-    return std::unexpected{room.error()};
-  }
-  auto& topic = topic_of(m.topic);
-  const auto seq = sources_.next_seq();
-  message fresh;
-  fresh.id = sources_.make_id(std::max(wall_ms, newest_ms_));
-  fresh.payload = std::move(m.payload);
-  fresh.key = std::move(m.key);
-  fresh.attrs = std::move(m.attrs);
-  fresh.received_at_ms = wall_ms;
-  fresh.when = now + m.delay;
-  if (m.ttl)
-    fresh.expires = now + *m.ttl;
-  if (stored()) {
-    changes_.emplace_back(keep_mail{topic.second.in, seq, std::move(m.topic), fresh, fresh});
-    fresh.at = place::unconfirmed;
-  }
-  auto& there = insert(topic, seq, std::move(fresh));
-  if (!m.idempotency_key.empty())
-    remember(m, slot, there, topic.second.in, seq, now);
-  ++totals_.sent_total;
-  return accepted{{there.id, false}, stored() ? seq : 0, stored() ? &topic.first : nullptr};
-}
-
-result<std::optional<accepted>> partition::replay_of(const outgoing& m, const send_slot& slot) {
-  if (auto i = sends_.find(slot); i != sends_.end()) {
-    if (i->second.body_hash != m.body_hash)
-      return fail(ec::conflict, "this Idempotency-Key was used with another body");
-    ++totals_.duplicates_total;
-    return accepted{{i->second.message_id, true}, i->second.unconfirmed, nullptr};
-  }
-  auto mine = sends_of_caller_.find(m.caller);
-  if (sends_.size() >= limits_.dedup_max
-      || (mine != sends_of_caller_.end() && mine->second >= limits_.dedup_caller_max))
-    return fail(ec::quota, "too many idempotency keys are remembered; each is kept for "
-                          "mailbox.dedup-window",
-                1'000);
-  return std::optional<accepted>{};
-}
-
-result<void> partition::check_room(const outgoing& m, std::uint64_t size) {
-  if (messages_ >= limits_.messages_max || bytes_ + size > limits_.bytes_max)
-    return fail(ec::store_quota, "the mailbox is full; acknowledge or expire messages first");
-  if (topics_.size() >= limits_.topics_max && !topics_.contains(m.topic))
-    return fail(ec::store_quota, "too many topics hold messages");
-  return {};
-}
-
-void partition::confirm(const std::string& topic, std::uint64_t seq, instant now) {
-  if (auto s = unconfirmed_sends_.extract(seq))
-    sends_.at(s.mapped()).unconfirmed = 0;
-  auto i = topics_.find(topic);
-  auto& t = i->second;
-  auto& m = t.messages.at(seq);
-  if (m.expires && *m.expires <= now) {
-    m.at = place::queued;
-    ++totals_.expired_total;
-    erase(t, seq);
-    return drop_if_empty(i);
-  }
-  m.at = place::queued;
-  if (m.key.empty() || t.keys.at(m.key).front() == seq)
-    t.queued.emplace_hint(t.queued.end(), m.when, seq); // mostly the last
-}
-
-void partition::cancel(const std::string& topic, std::uint64_t seq) {
-  if (auto s = unconfirmed_sends_.extract(seq))
-    forget(sends_.find(s.mapped()));
-  auto i = topics_.find(topic);
-  remove(i->second, seq);
-  --totals_.sent_total;
-  drop_if_empty(i);
-}
-
-// -- idempotent sends ----------------------------------------------------------
-
-void partition::remember(const outgoing& m, const send_slot& slot, const message& what, bucket in,
-                         std::uint64_t seq, instant now) {
-  send_record r;
-  r.caller = m.caller;
-  r.body_hash = m.body_hash;
-  r.message_id = what.id;
-  r.until = now + limits_.dedup_window.get();
-  r.in = in;
-  if (stored()) {
-    changes_.emplace_back(keep_send{in, {slot, r}});
-    r.unconfirmed = seq;
-    unconfirmed_sends_.emplace(seq, slot);
-  }
-  ++sends_of_caller_[m.caller];
-  sends_expiring_.emplace(r.until, slot);
-  sends_.emplace(slot, std::move(r));
-}
-
-void partition::forget(send_map::iterator i) {
-  auto mine = sends_of_caller_.find(i->second.caller);
-  if (--mine->second == 0)
-    sends_of_caller_.erase(mine);
-  sends_expiring_.erase({i->second.until, i->first});
-  sends_.erase(i);
-}
-
-void partition::forget_sends(instant now) {
-  for (auto n = limits_.sweep_max; n > 0 && !sends_expiring_.empty(); --n) {
-    const auto& [until, slot] = *sends_expiring_.begin();
-    auto i = sends_.find(slot);
-    if (until > now || i->second.unconfirmed != 0)
-      return;
-    if (stored())
-      changes_.emplace_back(forget_send{i->second.in, slot});
-    forget(i);
-  }
 }
 
 // -- delivering ----------------------------------------------------------------
@@ -296,8 +149,10 @@ void partition::erase(topic_state& t, std::uint64_t seq) {
 
 partition::topic_map::value_type& partition::topic_of(const std::string& name) {
   auto [i, fresh] = topics_.try_emplace(name);
-  if (fresh && stored())
+  if (fresh && stored()) {
     i->second.in = sources_.bucket_of(name);
+    i->second.name = core::bytes::copy(std::string_view{name});
+  }
   return *i;
 }
 

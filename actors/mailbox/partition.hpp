@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,17 +41,29 @@ struct partition_limits {
   std::size_t sweep_max = 1'024;           ///< things a call forgets or takes back by the way
 };
 
-/// What a sender hands over.
-struct outgoing {
+/// Where a sender sends to, and under which idempotency key.
+struct sending {
   std::string topic;
+  std::string caller;                           ///< whose idempotency key it is
+  std::string idempotency_key;                  ///< empty = none
+};
+
+/// A message that a sender hands over.
+struct outgoing_message {
   core::bytes payload;
   std::string key;                              ///< empty = no order
   std::map<std::string, std::string> attrs;
   std::optional<milliseconds> ttl;              ///< none = kept until acknowledged
   milliseconds delay{0};
-  std::string caller;                           ///< whose idempotency key it is
-  std::string idempotency_key;                  ///< empty = none
   std::array<std::uint8_t, 32> body_hash{};     ///< tells a replay from a different body
+};
+
+/// One message to be sent.
+struct outgoing : sending, outgoing_message {};
+
+/// Messages that are sent together, in this order: all of them or none.
+struct outgoing_batch : sending {
+  std::vector<outgoing_message> messages; ///< at least one
 };
 
 /// The answer to a send.
@@ -59,13 +72,25 @@ struct sent {
   bool duplicate = false;
 };
 
+/// The answer to a batch, in its order.
+struct sent_batch {
+  std::vector<sent> messages;
+};
+
 /// What became of a send inside the partition.
-struct accepted {
-  sent answer;
-  /// Not 0: the answer holds only once this message of the topic is confirmed.
+struct admission {
+  /// Not 0: the answer holds only once `count` messages from this one on are confirmed.
   std::uint64_t unconfirmed = 0;
-  /// Its topic, as long as it is not confirmed; null with nothing to confirm.
+  std::size_t count = 0;
+  /// Their topic, as long as they are not confirmed; null with nothing to confirm.
   const std::string* topic = nullptr;
+  /// Not 0: it is a replay, of this message among others, which is not confirmed yet. Nothing was
+  /// done and the answer does not hold: it is to be sent again when that is known.
+  std::uint64_t behind = 0;
+};
+template <class Answer>
+struct accepted : admission {
+  Answer answer;
 };
 
 /// One delivery of one message.
@@ -137,7 +162,7 @@ struct partition_stats {
   std::uint64_t dead_total = 0;      ///< became dead letters
   std::uint64_t expired_total = 0;   ///< forgotten at the end of their time to live
   std::uint64_t dead_expired_total = 0; ///< dead letters forgotten
-  std::uint64_t refused_total = 0;   ///< sends that found no room
+  std::uint64_t refused_total = 0;   ///< messages sent that found no room
 
   partition_stats& operator+=(const partition_stats& o) noexcept;
 };
@@ -148,8 +173,8 @@ struct partition_sources {
   std::function<std::uint64_t()> random;
   /// Message ids in ascending order, none of them from before `wall_ms`.
   std::function<std::string(std::int64_t wall_ms)> make_id;
-  /// Ascending numbers that no message of the store ever had.
-  std::function<std::uint64_t()> next_seq;
+  /// The first of so many numbers in a row, above all that messages of the store ever had.
+  std::function<std::uint64_t(std::size_t)> next_seqs;
   /// Where a topic lies in the store. Null: there is no store. Then nothing is kept of changes,
   /// and a send is confirmed at once.
   std::function<bucket(std::string_view)> bucket_of;
@@ -168,13 +193,18 @@ class partition {
 public:
   partition(partition_limits limits, partition_sources sources);
 
-  /// Accepts a message. Errors: store_quota (507) when the budget is used up, conflict (409) when
-  /// the idempotency key was used with another body, quota (429) when too many keys are remembered.
-  core::result<accepted> send(outgoing m, core::instant now, std::int64_t wall_ms);
-  /// The message is kept: it may be delivered now.
-  void confirm(const std::string& topic, std::uint64_t seq, core::instant now);
-  /// The message could not be kept: it was never sent.
-  void cancel(const std::string& topic, std::uint64_t seq);
+  /// Accepts a message; `m` is left as it is unless it is accepted. Errors: store_quota (507) when
+  /// the budget is used up, conflict (409) when the idempotency key was used with another body,
+  /// quota (429) when too many keys are remembered.
+  core::result<accepted<sent>> send(outgoing&& m, core::instant now, std::int64_t wall_ms);
+  /// Accepts all messages of a batch, or none. Each is remembered by the idempotency key and its
+  /// place in the batch: a replay sends what is not remembered. Errors: the same, of any of them.
+  core::result<accepted<sent_batch>> send(outgoing_batch&& b, core::instant now,
+                                          std::int64_t wall_ms);
+  /// What was accepted is kept: it may be delivered now.
+  void confirm(const admission& a, core::instant now);
+  /// What was accepted could not be kept: it was never sent.
+  void cancel(const admission& a);
 
   /// Delivers messages of `topic`, oldest first, hidden from others for `visibility`.
   std::vector<delivery> receive(const std::string& topic, const batch& most,
@@ -238,6 +268,7 @@ private:
   using timeline = std::set<std::pair<core::instant, std::uint64_t>>;
   struct topic_state {
     bucket in = 0;
+    core::bytes name;                                                 ///< only if it is stored
     std::uint64_t bytes = 0;
     std::map<std::uint64_t, message> messages;                        ///< by sequence number
     timeline queued;                                                  ///< by visible-from
@@ -256,9 +287,16 @@ private:
   using send_map = std::unordered_map<send_slot, send_record, slot_hash>;
 
   bool stored() const noexcept { return bool{sources_.bucket_of}; }
-  core::result<std::optional<accepted>> replay_of(const outgoing& m, const send_slot& slot);
-  core::result<void> check_room(const outgoing& m, std::uint64_t size);
-  void remember(const outgoing& m, const send_slot& slot, const message& what, bucket in,
+  core::result<admission> send(const sending& from, std::span<outgoing_message> messages,
+                               std::span<sent> answers, core::instant now, std::int64_t wall_ms);
+  core::result<std::uint64_t> find_replays(const sending& from,
+                                           std::span<const outgoing_message> messages,
+                                           std::span<sent> answers);
+  core::result<void> check_room(const sending& from, std::size_t messages, std::uint64_t bytes);
+  const message& accept(topic_map::value_type& topic, std::uint64_t seq, outgoing_message& m,
+                        core::instant now, std::int64_t wall_ms);
+  void remember(const std::string& caller, const send_slot& slot,
+                const std::array<std::uint8_t, 32>& body_hash, const message& what, bucket in,
                 std::uint64_t seq, core::instant now);
   void forget(send_map::iterator i);
   void forget_sends(core::instant now);
@@ -281,6 +319,8 @@ private:
                                      const std::vector<std::string>& receipts, core::instant now,
                                      F&& each);
   static std::uint64_t size_of(const message& m) noexcept;
+  static std::uint64_t size_of_parts(const core::bytes& payload, const std::string& key,
+                                     const std::map<std::string, std::string>& attrs) noexcept;
   static headline head_of(const message& m);
   static delivery delivery_of(const message& m);
   static std::map<std::uint64_t, message>::const_iterator first_after(const topic_state& t,
@@ -300,6 +340,7 @@ private:
   std::set<std::pair<core::instant, send_slot>> sends_expiring_;
   std::unordered_map<std::string, std::size_t> sends_of_caller_;
   std::map<std::uint64_t, send_slot> unconfirmed_sends_; ///< by sequence number
+  std::vector<send_slot> slots_;                         ///< of the messages that are being sent
   std::vector<change> changes_;
 };
 

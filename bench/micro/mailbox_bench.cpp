@@ -45,7 +45,7 @@ struct bench_box {
     partition_sources s;
     s.random = [this] { return random(); };
     s.make_id = [this](std::int64_t wall_ms) { return ids.next_ulid(wall_ms).to_text(); };
-    s.next_seq = [this] { return ++seq; };
+    s.next_seqs = [this](std::size_t n) { return (seq += n) - n + 1; };
     if (store)
       s.bucket_of = [this](std::string_view t) { return store->bucket_of(t); };
     box.emplace(partition_limits{}, std::move(s));
@@ -71,7 +71,7 @@ void life_in_ram(benchmark::State& state) {
   const auto mail = mail_of(static_cast<std::size_t>(state.range(0)));
   for (auto _ : state) {
     const auto now = wall.now();
-    (void)b.box->send(mail, now, 0);
+    (void)b.box->send(outgoing{mail}, now, 0);
     auto got = b.box->receive("bench", {.messages = 1}, 60s, now);
     benchmark::DoNotOptimize(b.box->ack("bench", {got.at(0).receipt}, now));
   }
@@ -117,18 +117,18 @@ void life_on_disk(benchmark::State& state) {
   };
   const auto side_by_side = static_cast<std::size_t>(state.range(0));
   const auto mail = mail_of(128);
-  std::vector<std::uint64_t> sent;
+  std::vector<admission> sent;
   std::vector<std::string> receipts;
   for (auto _ : state) {
     sent.clear();
     receipts.clear();
     for (std::size_t i = 0; i < side_by_side; ++i) {
-      sent.push_back(b.box->send(mail, wall.now(), 0)->unconfirmed);
+      sent.push_back(*b.box->send(outgoing{mail}, wall.now(), 0));
       keep();
     }
     done.wait_for(jobs);
-    for (auto seq : sent)
-      b.box->confirm("bench", seq, wall.now());
+    for (const auto& a : sent)
+      b.box->confirm(a, wall.now());
     for (std::size_t i = 0; i < side_by_side; ++i) {
       receipts.push_back(b.box->receive("bench", {.messages = 1}, 60s, wall.now()).at(0).receipt);
       keep();
@@ -165,7 +165,7 @@ void send_on_disk(benchmark::State& state) {
   const auto mail = mail_of(128);
   for (auto _ : state) {
     for (std::size_t i = 0; i < side_by_side; ++i) {
-      if (!b.box->send(mail, wall.now(), 0)) { // full: what is sent is sent
+      if (!b.box->send(outgoing{mail}, wall.now(), 0)) { // full: what is sent is sent
         state.SkipWithError("full");
         return;
       }
@@ -195,7 +195,7 @@ void load_from_disk(benchmark::State& state) {
   auto mail = mail_of(128);
   for (std::int64_t i = 0; i < state.range(0); ++i) {
     mail.topic = "topic " + std::to_string(i % 100);
-    (void)b.box->send(mail, wall.now(), 0);
+    (void)b.box->send(outgoing{mail}, wall.now(), 0);
   }
   told done;
   (*store)->write(0, b.box->take_changes(), [&](const core::result<void>&) { done.one(); });

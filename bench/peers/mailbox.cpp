@@ -45,8 +45,20 @@ double cpu_of(const std::string& pid) {
   return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+/// What a case does.
+enum class work { send, send_batch, cycle };
+
+std::uint64_t run(mail_line& l, work what, const std::function<bool()>& over) {
+  switch (what) {
+    case work::send: return l.send_until(over);
+    case work::send_batch: return l.send_batches_until(over);
+    case work::cycle: break;
+  }
+  return l.cycle_until(over);
+}
+
 /// A turn: every line in a thread of its own until the time is over.
-sample turn(const lines& all, const std::string& pid, double seconds, bool cycle) {
+sample turn(const lines& all, const std::string& pid, double seconds, work what) {
   std::atomic<std::uint64_t> done{0};
   const auto cpu = cpu_of(pid);
   const auto began = std::chrono::steady_clock::now();
@@ -56,7 +68,7 @@ sample turn(const lines& all, const std::string& pid, double seconds, bool cycle
   for (auto& l : *all)
     threads.emplace_back([&] {
       try {
-        done += cycle ? l->cycle_until(over) : l->send_until(over);
+        done += run(*l, what, over);
       } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());
         std::_Exit(1);
@@ -87,23 +99,30 @@ std::vector<pair_case> cases(double seconds) {
      from_environment("REDIS_PID")},
     {"redis-plain", {redis_port("REDIS_PORT"), {}}, from_environment("REDIS_PID")}};
   const auto node = from_environment("OURS_PID");
+  const std::vector<std::string> names{"send", "send-batch", "send-receive-ack"};
+  const std::vector<std::string> peers_words{" XADD", " XADD, pipelined in one write",
+                                             " XADD, XREADGROUP, XACK"};
+  const std::vector<std::string> notes{
+    "", "; a batch is one request, ours, and as many XADD in one write, redis's: each side's own "
+        "way to send many; the next follows when all are acknowledged", ""};
   struct shape {
     std::size_t connections;
     std::size_t in_flight;
   };
   std::vector<pair_case> out;
-  for (const bool cycle : {false, true})
+  for (const auto what : {work::send, work::send_batch, work::cycle})
     for (const auto& p : peers)
       for (const auto [connections, in_flight] : {shape{8, 32}, shape{32, 8}, shape{1, 1}}) {
-        if (cycle && in_flight == 1)
+        if (what != work::send && in_flight == 1)
           continue;
+        const bool cycle = what == work::cycle;
         const mail_load load{256, in_flight};
         auto mine = std::make_shared<std::vector<mail_line_ptr>>();
         auto theirs = std::make_shared<std::vector<mail_line_ptr>>();
         pair_case c;
-        c.name = std::string{cycle ? "send-receive-ack" : "send"} + "-"
+        c.name = names.at(static_cast<std::size_t>(what)) + "-"
                  + std::to_string(connections) + "x" + std::to_string(in_flight) + "-" + p.name;
-        c.peer = p.name + (cycle ? " XADD, XREADGROUP, XACK" : " XADD") + ", appendfsync always";
+        c.peer = p.name + peers_words.at(static_cast<std::size_t>(what)) + ", appendfsync always";
         c.unit = "messages/s";
         c.goal = cycle ? ">= 1x" : ">= 2x";
         c.figure = per_second;
@@ -114,6 +133,7 @@ std::vector<pair_case> cases(double seconds) {
           theirs->clear();
           return std::string{",\"note\":\"ours pays for TLS 1.3, redis "}
                  + (p.at.pin.empty() ? "does not" : "does too")
+                 + notes.at(static_cast<std::size_t>(what))
                  + "; 256 bytes a message; cpu is of the server, ns a message\"";
         };
         auto open = [=] { // when its first turn begins: cases that are left out open nothing
@@ -125,9 +145,9 @@ std::vector<pair_case> cases(double seconds) {
         };
         c.ours = [=] {
           open();
-          return turn(mine, node, seconds, cycle);
+          return turn(mine, node, seconds, what);
         };
-        c.theirs = [=] { return turn(theirs, p.pid, seconds, cycle); };
+        c.theirs = [=] { return turn(theirs, p.pid, seconds, what); };
         out.push_back(std::move(c));
       }
   return out;

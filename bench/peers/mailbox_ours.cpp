@@ -28,9 +28,11 @@ public:
     if (!link)
       throw std::runtime_error("ours: " + link.error().message);
     link_ = std::move(*link);
-    send_args_ = core::dump_cbor(
-      {{"topic", topic_},
-       {"payload", json::binary(std::vector<std::uint8_t>(load.payload, std::uint8_t{'x'}))}});
+    const auto payload
+      = json::binary(std::vector<std::uint8_t>(load.payload, std::uint8_t{'x'}));
+    send_args_ = core::dump_cbor({{"topic", topic_}, {"payload", payload}});
+    batch_args_ = core::dump_cbor(
+      {{"topic", topic_}, {"messages", std::vector<json>(load.in_flight, {{"payload", payload}})}});
     receive_args_ = core::dump_cbor(
       {{"topic", topic_}, {"max", load.in_flight}, {"visibility_ms", 60'000}});
   }
@@ -43,6 +45,17 @@ public:
       for (auto n = take(); n > 0; --n, ++done)
         if (!over())
           open("mb.send", send_args_.view());
+    return done;
+  }
+
+  std::uint64_t send_batches_until(const std::function<bool()>& over) override {
+    std::uint64_t done = 0;
+    while (!over()) {
+      open("mb.send", batch_args_.view());
+      while (open_ != 0)
+        take();
+      done += load_.in_flight;
+    }
     return done;
   }
 
@@ -126,6 +139,7 @@ private:
   std::string token_;
   std::unique_ptr<sdk::connection> link_;
   core::bytes send_args_;
+  core::bytes batch_args_;
   core::bytes receive_args_;
   core::bytes last_;      ///< of the answer that came last
   std::size_t open_ = 0;

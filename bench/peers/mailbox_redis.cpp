@@ -208,6 +208,20 @@ public:
     return done;
   }
 
+  std::uint64_t send_batches_until(const std::function<bool()>& over) override {
+    std::uint64_t done = 0;
+    std::string batch;
+    for (std::size_t i = 0; i < load_.in_flight; ++i)
+      batch += add_;
+    while (!over()) {
+      wire_.write(batch);
+      for (auto left = load_.in_flight; left > 0; --left)
+        await(nullptr);
+      done += load_.in_flight;
+    }
+    return done;
+  }
+
   std::uint64_t cycle_until(const std::function<bool()>& over) override {
     std::uint64_t done = 0;
     while (!over()) {

@@ -22,6 +22,9 @@ public:
   /// Sends durable messages, `in_flight` at a time, until `over()`; returns how many were
   /// acknowledged.
   virtual std::uint64_t send_until(const std::function<bool()>& over) = 0;
+  /// Sends `in_flight` messages by one request, ours, or as many written at once, theirs, and waits
+  /// until all are acknowledged; over and over.
+  virtual std::uint64_t send_batches_until(const std::function<bool()>& over) = 0;
   /// Sends `in_flight` messages, receives as many, acknowledges them; over and over. Returns how
   /// many messages went all the way.
   virtual std::uint64_t cycle_until(const std::function<bool()>& over) = 0;

@@ -31,6 +31,7 @@ constexpr option_spec names_options[] = {{"--limit", "N", "at most so many, defa
 constexpr option_spec send_options[] = {
     {"--key", "KEY", "messages of one key are delivered one at a time"},
     {"--once", "ID", "an idempotency key: sending twice keeps one message"},
+    {"--each-line", "", "every line of FILE, or of stdin, is a message; up to 100 at a time"},
     {"--delay", "MS", "not to be delivered earlier, at most 900000"},
     {"--ttl", "S", "forget it unless it is delivered in so many seconds"},
 };
@@ -115,8 +116,10 @@ constexpr command table[] = {
      1,
      1,
      run_view},
-    {"mb send", "TOPIC [TEXT]", "send a message (stdin without TEXT)",
-     "  ronctl mb send jobs 'resize 1.jpg'\n  ronctl mb send --once order-17 orders <order.json\n",
+    {"mb send", "TOPIC [TEXT|FILE]", "send a message (stdin without TEXT), or each line of a file",
+     "  ronctl mb send jobs 'resize 1.jpg'\n  ronctl mb send --once order-17 orders <order.json\n"
+     "  ronctl mb send --each-line jobs list.txt\n"
+     "  ls | ronctl mb send --each-line --once today jobs\n",
      send_options, 1, 2, run_send},
     {"mb recv", "TOPIC", "receive messages; they come back unless acknowledged",
      "  ronctl mb recv jobs\n  ronctl mb recv --wait 30 --max 1 jobs\n", recv_options, 1, 1,

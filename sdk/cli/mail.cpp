@@ -1,21 +1,12 @@
 #include "commands.hpp"
-#include "core/base64.hpp"
 #include "core/json.hpp"
 #include "output.hpp"
-
-#include <iostream>
-#include <iterator>
-#include <tuple>
 
 namespace ron::cli {
 
 using core::json;
 
 namespace {
-
-json binary_of(const std::string& text) {
-  return json::binary(std::vector<std::uint8_t>(text.begin(), text.end()));
-}
 
 core::result<json> call(const target& t, const std::string& operation, const json& args) {
   auto client = connect(t);
@@ -25,36 +16,6 @@ core::result<json> call(const target& t, const std::string& operation, const jso
 }
 
 } // namespace
-
-exit_code run_send(const arguments& args, const target& t, format how) {
-  const auto doing = "mb send " + args.positional[0];
-  std::string payload = args.positional.size() > 1
-                          ? args.positional[1]
-                          : std::string{std::istreambuf_iterator<char>{std::cin}, {}};
-  json map{{"topic", args.positional[0]}, {"payload", binary_of(payload)}};
-  if (args.has("--key"))
-    map["key"] = args.get("--key");
-  if (args.has("--once"))
-    map["_idem"] = args.get("--once");
-  for (auto [option, field, most] : {std::tuple{"--delay", "delay_ms", 900'000u},
-                                     {"--ttl", "ttl_s", 1'209'600u}}) {
-    if (!args.has(option))
-      continue;
-    auto n = parse_number(option, args.get(option), 0, most);
-    if (!n)
-      return report(doing, n.error());
-    map[field] = *n;
-  }
-  auto answer = call(t, "mb.send", map);
-  if (!answer)
-    return report(doing, answer.error());
-  if (how == format::json)
-    print_json(*answer);
-  else
-    print_table({"MESSAGE", "DUPLICATE"}, {{answer->at("message_id").get<std::string>(),
-                                            answer->at("duplicate").get<bool>() ? "yes" : "no"}});
-  return exit_ok;
-}
 
 exit_code run_recv(const arguments& args, const target& t, format how) {
   const auto doing = "mb recv " + args.positional[0];

@@ -1,9 +1,12 @@
 """Mail between programs over HTTP: delivered at least once, once at a time, and not lost quietly."""
 # ctest: TIMEOUT 180 LABELS blackbox
 import base64
+import os
 import threading
 
+import cbor
 import support
+from oap import OapClient, OapError
 from support import NO_RATES, NodeTest, together, wait_until
 
 
@@ -45,6 +48,131 @@ class MailCase(NodeTest):
 
     def receive_eventually(self, **options):
         return wait_until(lambda: self.receive(**options), 30, "a message")
+
+
+class Batches(MailCase):
+    def send_all(self, *texts, headers=None, **more):
+        messages = [t if isinstance(t, dict) else {"payload": b64(t)} for t in texts]
+        return self.ask("POST", "", {"messages": messages} | more, headers)
+
+    def ids(self, answer):
+        self.assertEqual(answer.status, 202, answer)
+        self.assertEqual(set(answer.json()), {"messages"})
+        return [m["message_id"] for m in answer.json()["messages"]]
+
+    def test_in_the_order_sent(self):
+        texts = [str(i) for i in range(100)]
+        before = self.ron.metric("mailbox_sent_total")
+        ids = self.ids(self.send_all(*texts))
+        self.assertEqual(ids, sorted(set(ids)))
+        got = self.receive(max=100)
+        self.assertEqual([m["message_id"] for m in got], ids)
+        self.assertEqual([base64.b64decode(m["payload"]).decode() for m in got], texts)
+        wait_until(lambda: self.ron.metric("mailbox_sent_total") == before + 100, 10, "the count")
+
+    def test_each_has_its_own_options(self):
+        self.send_all({"payload": b64("1"), "key": "a", "attrs": {"x": "y"}},
+                      {"payload": b64("2"), "key": "a"}, {"payload": b64("3"), "delay_ms": 600_000},
+                      {"payload": b64("4"), "ttl_s": 600})
+        first, last = self.receive(max=10)
+        self.assertEqual((first["payload"], first["key"], first["attrs"]),
+                         (b64("1"), "a", {"x": "y"}))
+        self.assertEqual(last["payload"], b64("4"))
+        self.settle("ack", first["receipt"])
+        self.assertEqual([m["payload"] for m in self.receive(max=10)], [b64("2")])
+
+    def test_a_replay_has_one_effect(self):
+        headers = {"Idempotency-Key": self.topic}
+        first = self.send_all("a", "b", headers=headers)
+        again = self.send_all("a", "b", "c", headers=headers)
+        self.assertEqual(self.ids(again)[:2], self.ids(first))
+        self.assertEqual([m["duplicate"] for m in again.json()["messages"]], [True, True, False])
+        self.assertEqual(self.send_all("a", "other", headers=headers).status, 409)
+        self.assertEqual(self.send("a", headers=headers).status, 409)
+        self.assertEqual(len(self.receive(max=10)), 3)
+
+    def test_replays_at_once(self):
+        headers = {"Idempotency-Key": self.topic}
+        answers = together([lambda: self.ids(self.send_all("a", "b", "c", headers=headers))] * 6)
+        self.assertEqual(len({tuple(ids) for ids in answers}), 1)
+        self.assertEqual(len(self.receive(max=10)), 3)
+
+    def test_what_is_wrong_is_named_and_nothing_is_sent(self):
+        good = {"payload": b64("x")}
+        for body, words in (
+                ({"messages": []}, "messages"),
+                ({"messages": [good] * 101}, "101 items"),
+                ({"messages": "text"}, "messages"),
+                ({"messages": [good, "text"]}, "messages[1]"),
+                ({"messages": [good, good | {"colour": 1}]}, "messages[1].colour"),
+                ({"messages": [good], "payload": b64("x")}, "payload"),
+                ({"messages": [good], "ttl_s": 5}, "ttl_s"),
+                ({"messages": [good], "colour": 5}, "colour"),
+                ({"messages": [good, good, good | {"key": "k" * 256}]}, "messages[2].key"),
+                ({"messages": [good, good, good, good | {"ttl_s": 0}]}, "messages[3].ttl_s"),
+                ({"messages": [good, {}]}, "messages[1].payload"),
+                ({"messages": [good, good | {"attrs": {"a": 1}}]}, "messages[1].attrs"),
+                ({"messages": [good | {"topic": "t"}]}, "messages[0].topic"),
+                ({"messages": [{"payload": "no base64!"}]}, "messages[0].payload")):
+            answer = self.ask("POST", "", body)
+            self.assertEqual((answer.status, answer.json()["reason"]), (400, "bad_request"), body)
+            self.assertIn(words, answer.json()["message"])
+        self.assertEqual(self.peek(), [])
+        big = {"payload": b64("x" * 100_000)}
+        self.assertEqual(self.ask("POST", "", {"messages": [big] * 12}).status, 413)
+
+
+class BatchesOnEitherWire(NodeTest):
+    """With two shards and one, in RAM and kept, over HTTP and OAP/1: the same."""
+
+    def check(self, node):
+        token = node.operator_token()
+        client = OapClient(node, token)
+        self.addCleanup(client.sock.close)
+
+        def call(name, args):
+            return cbor.loads(b"".join(client.call(name, args)[1]))
+        for i in range(8):  # of every shard
+            topic = f"topic {i}"
+            args = {"topic": topic, "messages": [{"payload": b"1", "key": "k"}, {"payload": b"2"}],
+                    "_idem": "once"}
+            first, again = call("mb.send", args), call("mb.send", args)
+            ids = [m["message_id"] for m in first["messages"]]
+            self.assertEqual(first, {"messages": [{"message_id": m, "duplicate": False}
+                                                  for m in ids]})
+            self.assertEqual(again, {"messages": [{"message_id": m, "duplicate": True}
+                                                  for m in ids]})
+            answer = node.http("POST", f"/v1/mailbox/topic%20{i}",
+                               {"messages": [{"payload": b64("3")}]}, token=token)
+            self.assertEqual(answer.status, 202, answer)
+            got = call("mb.recv", {"topic": topic, "max": 10})["messages"]
+            self.assertEqual([m["payload"] for m in got], [b"1", b"2", b"3"])
+            self.assertEqual([m["message_id"] for m in got[:2]], ids)
+        good = {"payload": b"x"}
+        for args, words in (
+                ({"messages": []}, "messages"), ({"messages": [good] * 101}, "101 items"),
+                ({"messages": [good, good | {"colour": 1}]}, "messages[1].colour"),
+                ({"messages": [good], "payload": b"x"}, "payload"),
+                ({"messages": [good, good, good | {"key": "k" * 256}]}, "messages[2].key"),
+                ({"messages": [good, good, good, good | {"ttl_s": 0}]}, "messages[3].ttl_s"),
+                ({"messages": [good, {"payload": 5}]}, "messages[1].payload")):
+            with self.assertRaises(OapError) as failed:
+                client.call("mb.send", {"topic": "wrong"} | args)
+            self.assertEqual(failed.exception.status, 400)
+            self.assertIn(words, str(failed.exception))
+        self.assertEqual(call("mb.recv", {"topic": "wrong"}), {"messages": []})
+
+    def test_in_ram(self):
+        for shards in (1, 2):
+            self.check(self.new_node(NO_RATES, f"--node.shards={shards}").start())
+
+    def test_kept(self):
+        for shards in (1, 2):
+            node = self.new_node(NO_RATES + "[node]\nprofile = macronode\n"
+                                 'roles = ["omnigate", "index", "storage", "mailbox"]\n',
+                                 f"--node.shards={shards}")
+            node.arguments.append("--node.data-dir=" + os.path.join(node.folder, "data"))
+            self.check(node.start())
 
 
 class Delivery(MailCase):

@@ -19,6 +19,7 @@ class Mailer(threading.Thread):
         self.node, self.dice, self.topic = node, dice, topic
         self.headers = {"Authorization": f"Bearer {token}"}
         self.sent = {}  # message id: (body, Idempotency-Key or None)
+        self.batches = []  # (message ids, body, Idempotency-Key)
         self.held = {}  # message id: receipt
         self.acked = set()
         self.in_doubt = {"send": None, "receive": 0, "ack": None, "nack": None}
@@ -43,9 +44,28 @@ class Mailer(threading.Thread):
             self.wrong.append(f"{path}: {answer}")
         return answer.json()
 
-    def step(self, connection, number):
+    def message(self, number):
         text = f"{self.topic} {number} " + "x" * self.dice.choice((0, 100, 20_000))
-        body = {"payload": base64.b64encode(text.encode()).decode()}
+        return {"payload": base64.b64encode(text.encode()).decode()}
+
+    def send_batch(self, connection, number):
+        messages = [self.message(f"{number}/{i}") for i in range(self.dice.randrange(1, 12))]
+        key = f"{self.topic}-batch-{number}" if number % 2 else None
+        body = {"messages": messages}
+        self.in_doubt["send"] = (body, key)
+        answers = self.ask(connection, "", body, {"Idempotency-Key": key} if key else {})
+        self.batch_is_sent([answer["message_id"] for answer in answers["messages"]], body, key)
+        self.in_doubt["send"] = None
+
+    def batch_is_sent(self, ids, body, key):
+        self.sent |= {i: (message, None) for i, message in zip(ids, body["messages"])}
+        if key:
+            self.batches.append((ids, body, key))
+
+    def step(self, connection, number):
+        if number % 5 < 2:
+            self.send_batch(connection, number)
+        body = self.message(number)
         key = f"{self.topic}-{number}" if number % 3 == 0 else None
         self.in_doubt["send"] = (body, key)
         message = self.ask(connection, "", body, {"Idempotency-Key": key} if key else {})
@@ -80,6 +100,17 @@ def check_mail(test, node, token, m):
         if key and (message in m.acked or m.dice.random() < 0.2):
             again = ask("POST", "", body, {"Idempotency-Key": key})
             test.assertEqual(again, {"message_id": message, "duplicate": True})
+    for ids, body, key in m.batches:
+        if not m.acked.isdisjoint(ids) or m.dice.random() < 0.2:
+            again = ask("POST", "", body, {"Idempotency-Key": key})["messages"]
+            test.assertEqual(again, [{"message_id": i, "duplicate": True} for i in ids])
+    # A batch that got no answer is whole once it is sent again, whatever was kept of it.
+    body, key = m.in_doubt["send"] or ({}, None)
+    if key and "messages" in body:
+        again = ask("POST", "", body, {"Idempotency-Key": key})["messages"]
+        m.batch_is_sent([message["message_id"] for message in again], body, key)
+        m.in_doubt["send"] = None
+    in_doubt = 0 if not m.in_doubt["send"] else len(body.get("messages", [body]))
     # Receipts of before the crash hold as long as their hour lasts.
     held = list(m.held.items())
     for message, receipt in held:
@@ -106,7 +137,7 @@ def check_mail(test, node, token, m):
     test.assertLessEqual(stats["in_flight"], len(got) + len(hidden) + len(doubt))
     test.assertFalse(set(got) & m.acked, "acknowledged mail has come back")
     test.assertFalse(set(got) & set(m.held), "mail in flight was delivered again")
-    test.assertLessEqual(len(set(got) - wanted - doubt), 1 if m.in_doubt["send"] else 0)
+    test.assertLessEqual(len(set(got) - wanted - doubt), in_doubt)
     for message, (body, _) in m.sent.items():
         if message in got:
             test.assertEqual(got[message]["payload"], body["payload"])

@@ -1,5 +1,6 @@
 """ronctl from the outside: what it prints, and what it says when something is wrong."""
 # ctest: TIMEOUT 180 LABELS blackbox
+import base64
 import hashlib
 import json
 import os
@@ -115,6 +116,28 @@ class Use(RonctlCase):
         self.assertEqual([r["status"] for r in done["results"]], ["ok", "ok"])
         self.ronctl("mb", "ack", self.topic, got[0]["receipt"], expect=FAILED)
         self.assertEqual(self.json("mb", "recv", self.topic), {"messages": []})
+
+    def test_each_line_is_a_message(self):
+        lines = [f"line {i}" + "x" * (i % 7) for i in range(250)] + ["", "the last, without an end"]
+        name = self.path("lines", "\n".join(lines).encode())
+        words = ("mb", "send", "--each-line", "--once", "k", "--ttl", "600", self.topic)
+        self.assertEqual(self.json(*words, name), {"messages": 252, "duplicates": 0, "batches": 3})
+        again = self.json(*words, "-", stdin="\n".join(lines).encode())
+        self.assertEqual(again, {"messages": 252, "duplicates": 252, "batches": 3})
+        got = []
+        while some := self.json("mb", "recv", "--max", "100", self.topic)["messages"]:
+            got += [base64.b64decode(m["payload"]).decode() for m in some]
+        self.assertEqual(got, lines)
+        big = ["y" * 20_000] * 5  # by their bytes
+        self.assertEqual(self.json("mb", "send", "--each-line", self.topic,
+                                   stdin="\n".join(big).encode()),
+                         {"messages": 5, "duplicates": 0, "batches": 3})
+        failed = self.ronctl("mb", "send", "--each-line", self.topic, expect=FAILED,
+                             stdin=b"short\n" * 150 + b"z" * 70_000 + b"\n")
+        self.assertIn("line 151 has more than", failed.stderr)
+        self.assertIn("100 messages were accepted before", failed.stderr)
+        missing = self.ronctl("mb", "send", "--each-line", self.topic, "nowhere", expect=FAILED)
+        self.assertIn("nowhere: No such file", missing.stderr)
 
     def test_dead_letters(self):
         sent = self.json("mb", "send", "--delay", "1", "--ttl", "600", self.topic, "poison")

@@ -62,6 +62,44 @@ TEST(PackedObject, LeavesEverythingElseToTheTree) {
   refused("\xa1\x61\x61\x9b\xff\xff\xff\xff\xff\xff\xff\xff"); // a list longer than the input
 }
 
+TEST(PackedObject, ListsOfObjectsAreReadItemByItem) {
+  const json list{{{"payload", binary("1")}, {"key", "a"}}, json::object(),
+                  {{"tags", {"x", "y"}}, {"n", 7}}};
+  const json whole{{"topic", "t"}, {"messages", list}};
+  const auto o = scan(whole);
+  ASSERT_TRUE(o);
+  const auto m = o->find("messages", packed_object::type::objects);
+  ASSERT_TRUE(m);
+  EXPECT_EQ(m->number, 3u);
+  auto items = json::array();
+  o->each_object(*m, [&](const packed_object& item) {
+    items.push_back(item.to_tree());
+    return true;
+  });
+  EXPECT_EQ(items, list);
+  int first = 0;
+  o->each_object(*m, [&](const packed_object&) { return ++first < 1; });
+  EXPECT_EQ(first, 1) << "until it says false";
+  EXPECT_EQ(o->to_tree(), whole);
+  EXPECT_EQ(o->canonical(), dump_cbor(whole).text());
+
+  EXPECT_FALSE(scan({{"list", {{{"list", {{{"a", 1}}}}}}}})) << "no such lists within";
+  EXPECT_FALSE(scan({{"list", {{{"a", 1}}, "text"}}}));
+  EXPECT_FALSE(scan({{"list", {"text", {{"a", 1}}}}}));
+  EXPECT_FALSE(scan({{"list", {{{"a", -1}}}}}));
+  json wide = json::object();
+  for (std::size_t i = 0; i <= packed_object::members_max; ++i)
+    wide["k" + std::to_string(i)] = i;
+  EXPECT_FALSE(scan({{"list", {wide}}}));
+  json many = json::array();
+  for (std::size_t i = 0; i < limits::json_values_max - 2; ++i)
+    many.push_back(json::object());
+  EXPECT_TRUE(scan({{"list", many}}));
+  many.push_back(json::object());
+  EXPECT_FALSE(scan({{"list", many}})) << "as many values as parse_cbor takes";
+  EXPECT_FALSE(parse_cbor(dump_cbor({{"list", many}}).view()));
+}
+
 TEST(PackedObject, HasABound) {
   json v = json::object();
   for (std::size_t i = 0; i < packed_object::members_max; ++i)
@@ -101,7 +139,8 @@ public:
     return out;
   }
   json value() {
-    switch (below(12)) {
+    switch (below(14)) {
+      case 12: case 13: return objects();
       case 0: return below(2) == 1;
       case 1: case 2: case 3: return random_() >> below(64);
       case 4: case 5: return binary(text());
@@ -116,9 +155,21 @@ public:
       default: return text();
     }
   }
+  json objects() {
+    auto list = json::array();
+    for (auto n = below(4); n > 0; --n) {
+      auto item = json::object();
+      for (const auto* key : {"payload", "max", "on", "extra"})
+        if (below(2) == 0)
+          item[key] = value();
+      list.push_back(std::move(item));
+    }
+    return list;
+  }
   /// Not in the order of dump_cbor.
   bytes object() {
-    static constexpr const char* keys[] = {"topic", "payload", "max", "list", "on", "extra", ""};
+    static constexpr const char* keys[]
+      = {"topic", "payload", "max", "list", "on", "extra", "objects", ""};
     std::vector<std::string> order(std::begin(keys), std::end(keys));
     std::ranges::shuffle(order, random_);
     order.resize(below(order.size() + 1));
@@ -166,6 +217,15 @@ std::string all_of(object_reader in) {
   out["max"] = in.optional_uint("max", 1, 1'000'000).value_or(7);
   if (auto least = in.optional_text("on"))
     out["on"] = *least;
+  out["canonical"] = to_hex(bytes::copy(std::string_view{in.canonical()}).view());
+  if (in.has("objects")) {
+    in.objects("objects", 3, [&out](object_reader& item, std::size_t i) {
+      auto& o = out["objects"][i];
+      o["payload"] = to_hex(item.binary("payload", 40).view());
+      o["max"] = item.optional_uint("max", 1, 1'000'000).value_or(7);
+      o["canonical"] = to_hex(bytes::copy(std::string_view{item.canonical()}).view());
+    });
+  }
   out["list"] = in.texts("list", 3, {.min_bytes = 1, .max_bytes = 20});
   if (auto ok = in.finish(); !ok)
     out["error"] = ok.error().message;
@@ -191,6 +251,37 @@ TEST(PackedObject, AReaderSaysTheSameOfBothForms) {
   const auto said = all_of(object_reader{*packed});
   EXPECT_EQ(said, all_of(object_reader{fine}));
   EXPECT_EQ(said.find("error"), said.npos) << said;
+}
+
+TEST(PackedObject, AnItemOfAListIsToldOfWithItsPlace) {
+  const auto problems = [](const json& v) {
+    std::vector<std::string> out;
+    const auto packed = scan(v);
+    EXPECT_TRUE(packed);
+    for (const bool tree : {false, true}) {
+      auto in = tree || !packed ? object_reader{v} : object_reader{*packed};
+      in.objects("list", 3, [](object_reader& item, std::size_t) {
+        item.text("name");
+        item.optional_uint("age", 1, 99);
+      });
+      const auto ok = in.finish();
+      out.push_back(ok ? "" : ok.error().message);
+    }
+    EXPECT_EQ(out[0], out[1]);
+    return out[0];
+  };
+  EXPECT_EQ(problems({{"list", {{{"name", "a"}}, {{"name", "b"}, {"age", 5}}}}}), "");
+  EXPECT_EQ(problems({{"list", {{{"name", "a"}}, {{"name", "b"}, {"age", 100}}}}}),
+            "field \"list[1].age\" is out of range; expected an integer of 1..99");
+  EXPECT_EQ(problems({{"list", {{{"age", 1}}}}}), "missing field \"list[0].name\"");
+  EXPECT_EQ(problems({{"list", {{{"name", "a"}, {"size", 1}}}}}),
+            "unknown field \"list[0].size\"; expected name, age");
+  EXPECT_EQ(problems({{"list", {"text"}}}), "field \"list[0]\" is text; expected an object");
+  EXPECT_EQ(problems({{"list", json::array()}}), "field \"list\" is empty; expected 1..3 items");
+  EXPECT_EQ(problems({{"list", 1}}), "field \"list\" is an integer; expected a list");
+  EXPECT_EQ(problems(json::object()), "missing field \"list\"");
+  const json four(4, json{{"name", "a"}});
+  EXPECT_EQ(problems({{"list", four}}), "field \"list\" has 4 items; expected at most 3");
 }
 
 TEST(CborWriter, WritesWhatTheTreeWrites) {

@@ -1,10 +1,11 @@
-#include "mailbox_fixture.hpp"
+#include "journal_fixture.hpp"
 
 #include <set>
 
 namespace {
 
 using namespace ron::test;
+using strings = std::vector<std::string>;
 
 struct JournalBatch : ::testing::Test {
   test_folder folder;
@@ -26,7 +27,7 @@ keep_mail mail_of(std::uint64_t seq, std::string id) {
   keep_mail m;
   m.in = 1;
   m.seq = seq;
-  m.topic = "t";
+  m.topic = core::bytes::literal("t");
   m.body.id = std::move(id);
   return m;
 }
@@ -92,6 +93,66 @@ TEST_F(JournalBatch, ABatchWhoseCommitFailsFailsAsAWhole) {
   const auto outcome = told.get_future().get();
   EXPECT_EQ(outcome.of(0).error().code, ec::disk_full);
   EXPECT_EQ(outcome.of(1).error().code, ec::disk_full);
+}
+
+TEST_F(Journal, ABatchThatFailsWasNeverSent) {
+  auto b = batch_of({"1", "2", "3"}, "k");
+  b.messages[0].key = b.messages[2].key = "key";
+  injected.sync_code = ENOSPC;
+  EXPECT_EQ(send_batch(b).error().code, ec::disk_full);
+  injected.sync_code = 0;
+  EXPECT_EQ(box->messages() + box->remembered() + box->topics() + box->bytes(), 0u);
+  EXPECT_EQ(box->stats().sent_total, 0u);
+  const auto s = send_batch(b);
+  ASSERT_TRUE(s);
+  EXPECT_EQ(duplicates(*s), 0u);
+  EXPECT_EQ(texts(receive()), (strings{"1", "2"})) << "the third waits for the first of its key";
+}
+
+TEST_F(Journal, ABatchIsDeliveredOnceAllOfItIsKeptAndItsReplayWaits) {
+  const auto b = batch_of({"1", "2", "3"}, "k");
+  const auto a = box->send(outgoing_batch{b}, clock.now(), 0);
+  ASSERT_TRUE(a);
+  EXPECT_EQ(a->count, 3u);
+  EXPECT_TRUE(receive().empty());
+  auto longer = b;
+  longer.messages.push_back(b.messages[0]);
+  for (const auto& again : {b, longer}) {
+    const auto replay = box->send(outgoing_batch{again}, clock.now(), 0);
+    ASSERT_TRUE(replay);
+    EXPECT_EQ(replay->behind, a->unconfirmed + 2);
+    EXPECT_EQ(box->messages(), 3u) << "nothing is done before that is known";
+  }
+  keep();
+  box->confirm(*a, clock.now());
+  const auto replay = send_batch(longer);
+  ASSERT_TRUE(replay);
+  EXPECT_EQ(duplicates(*replay), 3u);
+  EXPECT_EQ(texts(receive()), (strings{"1", "2", "3", "1"}));
+}
+
+TEST_F(Journal, AReplayOfABatchIsKnownAfterARestartAndSendsWhatWasLost) {
+  const auto b = batch_of({"1", "2", "3", "4"}, "k");
+  auto some = b;
+  some.messages.resize(2); // as if only they had outlived a crash
+  const auto first = send_batch(some);
+  ASSERT_TRUE(first);
+  restart();
+  const auto again = send_batch(b);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(duplicates(*again), 2u);
+  EXPECT_EQ(box->messages(), 4u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(again->messages[i].duplicate);
+    EXPECT_EQ(again->messages[i].message_id, first->messages[i].message_id);
+  }
+  restart();
+  const auto all = send_batch(b);
+  ASSERT_TRUE(all);
+  EXPECT_EQ(duplicates(*all), 4u);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(all->messages[i].message_id, again->messages[i].message_id);
+  EXPECT_EQ(texts(receive()), (strings{"1", "2", "3", "4"}));
 }
 
 } // namespace

@@ -33,7 +33,7 @@ struct JournalLog : ::testing::Test {
     keep_mail m;
     m.in = 1;
     m.seq = seq;
-    m.topic = "t";
+    m.topic = core::bytes::literal("t");
     m.body.id = std::to_string(seq);
     m.body.payload = core::bytes::copy(std::string_view{payload});
     return m;

@@ -90,6 +90,18 @@ struct MailboxActor : ShardFixture {
     m.idempotency_key = std::move(key);
     return request<sent>(0, std::move(m));
   }
+  /// Messages with the texts "0", "1", ...
+  static outgoing_batch batch_of(std::string topic, std::size_t n, std::string key = {}) {
+    outgoing_batch b;
+    b.topic = std::move(topic);
+    b.idempotency_key = std::move(key);
+    for (std::size_t i = 0; i < n; ++i)
+      b.messages.emplace_back().payload = core::bytes::copy(std::string_view{std::to_string(i)});
+    return b;
+  }
+  result<sent_batch> send_batch(std::string topic, std::size_t n, std::string key = {}) {
+    return request<sent_batch>(0, batch_of(std::move(topic), n, std::move(key)));
+  }
   std::vector<delivery> receive(std::string topic, std::chrono::milliseconds wait = 0ms) {
     ::ron::mailbox::receive r;
     r.topic = std::move(topic);

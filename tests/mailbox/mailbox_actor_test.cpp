@@ -56,6 +56,65 @@ TEST_P(MailboxBothWays, ASendThatCannotBeKeptIsRefusedAndTheRestGoesOn) {
   EXPECT_EQ(receive("t").size(), 2u);
 }
 
+TEST_P(MailboxBothWays, ABatchIsKeptWithOneWriteAndInItsOrder) {
+  for (int topic = 0; topic < 8; ++topic) { // of either shard
+    const auto name = "t" + std::to_string(topic);
+    const auto syncs = parts->store()->stats().log.syncs;
+    const auto s = send_batch(name, 10, "k");
+    ASSERT_TRUE(s) << s.error().message;
+    ASSERT_EQ(s->messages.size(), 10u);
+    EXPECT_EQ(parts->store()->stats().log.syncs, syncs + 1);
+    const auto again = send_batch(name, 10, "k");
+    ASSERT_TRUE(again);
+    crash();
+    const auto got = receive(name);
+    ASSERT_EQ(got.size(), 10u);
+    for (std::size_t i = 0; i < 10; ++i) {
+      EXPECT_EQ(got[i].payload.text(), std::to_string(i));
+      EXPECT_EQ(got[i].message_id, s->messages[i].message_id);
+      EXPECT_FALSE(s->messages[i].duplicate);
+      EXPECT_EQ(again->messages[i].message_id, s->messages[i].message_id);
+      EXPECT_TRUE(again->messages[i].duplicate);
+    }
+  }
+}
+
+/// Every n-th write or sync fails once: a batch is an error, or whole.
+TEST_P(MailboxBothWays, ABatchIsAnErrorOrWholeWhateverFails) {
+  std::size_t refused = 0;
+  for (int run = 0; run < 12; ++run) {
+    SCOPED_TRACE((run % 2 ? "sync " : "write ") + std::to_string(run / 2 + 1));
+    auto& fault = run % 2 ? injected.sync_left : injected.write_left;
+    const auto topic = "t" + std::to_string(run);
+    fault = run / 2 + 1;
+    std::vector<std::string> told;
+    std::size_t batches = 0;
+    for (int i = 0; i < 5; ++i) {
+      const auto key = "k" + std::to_string(i);
+      auto s = send_batch(topic, 4, key);
+      if (!s) {
+        ++refused;
+        EXPECT_TRUE(eventually([&] { return parts->loaded(); }));
+        s = send_batch(topic, 4, key);
+        ASSERT_TRUE(s) << s.error().message;
+        for (const auto& one : s->messages)
+          EXPECT_FALSE(one.duplicate) << "it was cancelled as a whole";
+      }
+      ++batches;
+      for (const auto& one : s->messages)
+        told.push_back(one.message_id);
+    }
+    fault = 0;
+    std::vector<std::string> got;
+    for (auto some = receive(topic); !some.empty(); some = receive(topic))
+      for (const auto& d : some)
+        got.push_back(d.message_id);
+    EXPECT_EQ(got.size(), 4 * batches);
+    EXPECT_EQ(got, told);
+  }
+  EXPECT_GE(refused, 8u);
+}
+
 TEST_P(MailboxBothWays, ALostAcknowledgementIsAnErrorAndTheMessageComesBack) {
   ASSERT_TRUE(send("t"));
   auto d = receive("t").at(0);
@@ -95,8 +154,13 @@ TEST_P(MailboxBothWays, FailingWritesAndSyncsLoseNothingThatWasAcknowledged) {
     ASSERT_TRUE(eventually([&] { return parts->loaded(); }));
     injected.write_code = roll == 0 ? EIO : 0;
     injected.sync_code = roll == 1 ? EIO : roll == 2 ? ENOSPC : 0;
-    const auto what = dice() % 3;
-    if (what == 0) {
+    const auto what = dice() % 4;
+    if (what == 3) {
+      auto s = send_batch("t", 1 + dice() % 3);
+      in_doubt += s ? 0 : 3;
+      for (std::size_t i = 0; s && i < s->messages.size(); ++i)
+        alive.insert(s->messages[i].message_id);
+    } else if (what == 0) {
       auto s = send("t");
       in_doubt += !s;
       if (s)
@@ -158,6 +222,29 @@ TEST_P(MailboxBothWays, ReplaysAtOnceHaveOneEffect) {
   EXPECT_EQ(ids.count(*ids.begin()), 8u);
   EXPECT_EQ(originals, 1u);
   EXPECT_EQ(receive("t").size(), 1u);
+}
+
+TEST_P(MailboxBothWays, ReplaysOfABatchAtOnceHaveOneEffect) {
+  std::vector<std::thread> callers;
+  std::mutex mutex;
+  std::vector<std::set<std::string>> ids(6); // of each place
+  std::size_t originals = 0;
+  for (int i = 0; i < 8; ++i)
+    callers.emplace_back([&, n = 4 + i % 3] { // some have more to send
+      auto s = send_batch("t", static_cast<std::size_t>(n), "once");
+      std::lock_guard guard{mutex};
+      ASSERT_TRUE(s) << s.error().message;
+      for (std::size_t k = 0; k < s->messages.size(); ++k) {
+        ids[k].insert(s->messages[k].message_id);
+        originals += !s->messages[k].duplicate;
+      }
+    });
+  for (auto& c : callers)
+    c.join();
+  for (const auto& of_place : ids)
+    EXPECT_EQ(of_place.size(), 1u);
+  EXPECT_EQ(originals, 6u);
+  EXPECT_EQ(receive("t").size(), 6u);
 }
 
 } // namespace

@@ -15,6 +15,12 @@ TEST(PackedAnswers, AreWhatTheTreeWouldBe) {
   EXPECT_EQ(pack(sent{"01M7Y7JBNS8VT62EHW3G8ZPQP3", true}),
             dump_cbor({{"message_id", "01M7Y7JBNS8VT62EHW3G8ZPQP3"}, {"duplicate", true}}));
 
+  const sent_batch batch{{{"01M7Y7JBNS8VT62EHW3G8ZPQP3", false}, {"id", true}}};
+  EXPECT_EQ(pack(batch),
+            dump_cbor({{"messages",
+                        {{{"message_id", "01M7Y7JBNS8VT62EHW3G8ZPQP3"}, {"duplicate", false}},
+                         {{"message_id", "id"}, {"duplicate", true}}}}}));
+
   delivery plain;
   plain.message_id = "id";
   plain.payload = ron::core::bytes::copy(std::string_view{"payload"});

@@ -26,14 +26,16 @@ struct PartitionRead : ::testing::Test {
       partition_sources s;
       s.random = [this] { return ++seq; };
       s.make_id = [this](std::int64_t wall_ms) { return ids.next_ulid(wall_ms).to_text(); };
-      s.next_seq = [this] { return seq += 7; }; // other partitions have the numbers between
+      s.next_seqs = [this](std::size_t n) {
+        return (seq += 6 + n) - n + 1; // other partitions have the numbers between
+      };
       if (stored)
         s.bucket_of = [](std::string_view) { return bucket{0}; };
       box.emplace(partition_limits{}, std::move(s));
     }
     return *box;
   }
-  accepted send(std::string text, std::int64_t wall_ms = 1'000) {
+  accepted<sent> send(std::string text, std::int64_t wall_ms = 1'000) {
     outgoing m;
     m.topic = "t";
     m.payload = bytes::copy(std::string_view{text});
@@ -92,11 +94,11 @@ TEST_F(PartitionRead, APageEndsAtItsBytes) {
 TEST_F(PartitionRead, WhatIsNotKeptIsNotSeen) {
   stored = true;
   const auto first = send("first");
-  p().confirm("t", first.unconfirmed, now);
+  p().confirm(first, now);
   const auto second = send("second");
   EXPECT_EQ(read({.most = {9}}), strings{"first"});
   EXPECT_EQ(p().newest_id("t"), first.answer.message_id);
-  p().confirm("t", second.unconfirmed, now);
+  p().confirm(second, now);
   EXPECT_EQ(read({.after = first.answer.message_id, .most = {9}}), strings{"second"});
 }
 

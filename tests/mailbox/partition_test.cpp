@@ -1,61 +1,11 @@
-#include "mailbox/partition.hpp"
-
-#include <gtest/gtest.h>
+#include "partition_fixture.hpp"
 
 #include <map>
-#include <random>
 #include <set>
 
 namespace {
 
-using namespace ron::mailbox;
-using namespace std::chrono_literals;
-using ron::core::bytes;
-using ron::core::ec;
-using ron::core::instant;
-using strings = std::vector<std::string>;
-using statuses = std::vector<receipt_status>;
-
-struct Partition : ::testing::Test {
-  partition_limits limits;
-  std::mt19937_64 random{7};
-  int ids = 0;
-  std::uint64_t last_seq = 0;
-  std::function<bucket(std::string_view)> bucket_of;
-  instant now{1h};
-  std::optional<partition> box;
-
-  /// The id of the n-th message.
-  static std::string id_of(int n) {
-    auto digits = std::to_string(n);
-    return "m" + std::string(8 - digits.size(), '0') + digits;
-  }
-  partition& p() {
-    if (!box)
-      box.emplace(limits, partition_sources{[this] { return random(); },
-                                            [this](std::int64_t) { return id_of(++ids); },
-                                            [this] { return ++last_seq; },
-                                            bucket_of});
-    return *box;
-  }
-  outgoing mail(std::string text, std::string key = {}) {
-    outgoing m;
-    m.topic = "t";
-    m.payload = bytes::copy(std::string_view{text});
-    m.key = std::move(key);
-    return m;
-  }
-  void send(std::string text, std::string key = {}) {
-    ASSERT_TRUE(p().send(mail(std::move(text), std::move(key)), now, 0));
-  }
-  std::vector<delivery> receive(std::size_t max = 10) { return p().receive("t", {max}, 5s, now); }
-  strings texts(const std::vector<delivery>& ds) {
-    strings out;
-    for (const auto& d : ds)
-      out.emplace_back(d.payload.text());
-    return out;
-  }
-};
+using namespace ron::test;
 
 TEST_F(Partition, ExpiredMailMakesRoomThoughNobodyReadsItsTopic) {
   limits.messages_max = 2;
@@ -64,7 +14,7 @@ TEST_F(Partition, ExpiredMailMakesRoomThoughNobodyReadsItsTopic) {
     auto m = mail("x");
     m.topic = topic;
     m.ttl = 1s;
-    ASSERT_TRUE(p().send(m, now, 0));
+    ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   }
   EXPECT_EQ(p().send(mail("y"), now, 0).error().code, ec::store_quota);
   now += 1s;
@@ -77,7 +27,7 @@ TEST_F(Partition, WhatIsOverIsForgottenThoughNobodyAsks) {
   auto m = mail("x");
   m.ttl = 1s;
   m.idempotency_key = "k";
-  ASSERT_TRUE(p().send(m, now, 0));
+  ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   p().forget_expired(now);
   EXPECT_EQ(p().messages(), 1u);
   now += 300s;
@@ -88,7 +38,7 @@ TEST_F(Partition, WhatIsOverIsForgottenThoughNobodyAsks) {
 TEST_F(Partition, MailThatExpiresInFlightIsNotDeliveredAgain) {
   auto m = mail("x", "key");
   m.ttl = 1s;
-  ASSERT_TRUE(p().send(m, now, 0));
+  ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   send("next", "key");
   ASSERT_EQ(receive().size(), 1u);
   now += 2s;
@@ -206,7 +156,7 @@ TEST_F(Partition, ACallForgetsABoundedNumberByTheWay) {
     auto m = mail("x");
     m.ttl = 1s;
     m.idempotency_key = std::to_string(i);
-    ASSERT_TRUE(p().send(m, now, 0));
+    ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   }
   now += 300s;
   EXPECT_TRUE(receive().empty()) << "what is not forgotten yet is not delivered either";
@@ -247,10 +197,10 @@ TEST_F(Partition, RedriveTakesTheOldestFirstAndCounts) {
 TEST_F(Partition, DelayAndTimeToLive) {
   auto late = mail("late");
   late.delay = 1s;
-  ASSERT_TRUE(p().send(late, now, 0));
+  ASSERT_TRUE(p().send(outgoing{late}, now, 0));
   auto brief = mail("brief");
   brief.ttl = 500ms;
-  ASSERT_TRUE(p().send(brief, now, 0));
+  ASSERT_TRUE(p().send(outgoing{brief}, now, 0));
   now += 600ms;
   EXPECT_TRUE(receive().empty());
   EXPECT_EQ(p().messages(), 1u) << "the expired one is gone";
@@ -262,20 +212,21 @@ TEST_F(Partition, AReplayGivesTheSameIdAndAnotherBodyConflicts) {
   auto m = mail("a");
   m.caller = "alice";
   m.idempotency_key = "k";
-  auto first = p().send(m, now, 0);
-  auto again = p().send(m, now + 299s, 0);
+  auto first = p().send(outgoing{m}, now, 0);
+  auto again = p().send(outgoing{m}, now + 299s, 0);
   ASSERT_TRUE(first && again);
   EXPECT_FALSE(first->answer.duplicate);
   EXPECT_TRUE(again->answer.duplicate);
   EXPECT_EQ(first->answer.message_id, again->answer.message_id);
   EXPECT_EQ(p().messages(), 1u);
   m.body_hash[0] = 1;
-  EXPECT_EQ(p().send(m, now + 299s, 0).error().code, ec::conflict);
-  EXPECT_TRUE(p().send(m, now + 300s, 0)) << "the window is over";
+  EXPECT_EQ(p().send(outgoing{m}, now + 299s, 0).error().code, ec::conflict);
+  EXPECT_TRUE(p().send(outgoing{m}, now + 300s, 0)) << "the window is over";
   auto other = mail("a");
   other.caller = "bob";
   other.idempotency_key = "k";
-  EXPECT_FALSE(p().send(other, now, 0)->answer.duplicate) << "keys belong to their caller";
+  const auto of_bob = p().send(std::move(other), now, 0);
+  EXPECT_FALSE(of_bob->answer.duplicate) << "keys belong to their caller";
 }
 
 TEST_F(Partition, EveryBoundRefusesAndNothingAcceptedIsDropped) {
@@ -286,14 +237,14 @@ TEST_F(Partition, EveryBoundRefusesAndNothingAcceptedIsDropped) {
     auto m = mail("x");
     m.topic = topic;
     m.idempotency_key = "k";
-    ASSERT_TRUE(p().send(m, now, 0));
+    ASSERT_TRUE(p().send(outgoing{m}, now, 0));
   }
   auto third = mail("x");
   third.topic = "v";
-  EXPECT_EQ(p().send(third, now, 0).error().code, ec::store_quota) << "topics";
+  EXPECT_EQ(p().send(outgoing{third}, now, 0).error().code, ec::store_quota) << "topics";
   auto keyed = mail("x");
   keyed.idempotency_key = "k2";
-  EXPECT_EQ(p().send(keyed, now, 0).error().code, ec::quota) << "idempotency keys";
+  EXPECT_EQ(p().send(outgoing{keyed}, now, 0).error().code, ec::quota) << "idempotency keys";
   send("y");
   EXPECT_EQ(p().send(mail("z"), now, 0).error().code, ec::store_quota) << "messages";
   EXPECT_EQ(p().messages(), 3u);
@@ -327,7 +278,25 @@ TEST_F(Partition, RandomHistoriesLoseNothing) {
     std::set<std::string> alive;
     std::map<std::string, delivery> held; // by message id: latest delivery
     for (int step = 0; step < 300; ++step) {
-      switch (dice() % 5) {
+      switch (dice() % 6) {
+        case 5: {
+          auto b = batch_of({}, dice() % 2 ? "i" + std::to_string(step) : "");
+          for (auto n = 1 + dice() % 5; n > 0; --n)
+            b.messages.push_back(mail("x", dice() % 2 ? "k" + std::to_string(dice() % 3) : ""));
+          const auto s = send(b);
+          ASSERT_TRUE(s);
+          for (const auto& one : s->messages)
+            ASSERT_TRUE(alive.insert(one.message_id).second);
+          if (!b.idempotency_key.empty()) {
+            const auto again = send(b);
+            ASSERT_TRUE(again);
+            for (std::size_t i = 0; i < b.messages.size(); ++i) {
+              EXPECT_EQ(again->messages[i].message_id, s->messages[i].message_id);
+              EXPECT_TRUE(again->messages[i].duplicate);
+            }
+          }
+          break;
+        }
         case 0:
         case 1: {
           auto s = p().send(mail("x", dice() % 2 ? "k" + std::to_string(dice() % 3) : ""), now, 0);

@@ -76,7 +76,7 @@ struct Simulation {
     limits.attempts_max = 4;
     box.emplace(limits, partition_sources{[this] { return dice(); },
                                           [this](std::int64_t) { return id_of(++ids); },
-                                          [this] { return ++seq; },
+                                          [this](std::size_t n) { return (seq += n) - n + 1; },
                                           {}});
   }
   static std::string id_of(int n) {

@@ -82,7 +82,7 @@ struct Stores : ::testing::Test {
       ron::mailbox::keep_mail m;
       m.in = static_cast<ron::mailbox::bucket>(i % 7);
       m.seq = i;
-      m.topic = "jobs";
+      m.topic = ron::core::bytes::literal("jobs");
       m.body.id = std::to_string(i);
       m.body.payload = core::bytes::copy(noise(300, i));
       ASSERT_TRUE(wait_for<void>(

@@ -190,10 +190,10 @@ class Reload(TlsTest):
         def write(more):
             with open(config, "w", encoding="utf-8") as file:
                 file.write(text + more)
-        write("pq = prefer\nidle-timeout = 59s\n")
+        write("pq = prefer\n[index]\nalpha = 2\n")
         self.assertEqual(ask(token).json(), {
             "changed": [{"key": "transport.pq", "before": "off", "after": "prefer"}],
-            "after_restart": [{"key": "transport.idle-timeout", "before": "1min", "after": "59s"}]})
+            "after_restart": [{"key": "index.alpha", "before": "3", "after": "2"}]})
         self.assertEqual(node.metric("pq_enabled"), 1)
         write("pq = perhaps\nper-peer-max = 0\n")
         bad = ask(token)

@@ -23,6 +23,8 @@ CONFIG = NO_RATES + """\
 [node]
 profile = macronode
 roles = ["omnigate", "index", "storage", "mailbox"]
+[oap]
+max-streams = 8192 ; of both sides: twice as many may begin in a second, each range is one
 [storage]
 quota = 8GiB
 """
@@ -103,7 +105,7 @@ class Ranges(NodeTest):
 
     def by_oap(self, node, cid, wanted):
         total = 0
-        with oap.OapClient(node, node.operator_token(), timeout=30) as client:
+        with oap.OapClient(node, node.operator_token(), timeout=30, max_streams=8_192) as client:
             for first, last in wanted:
                 status, contents = client.call("o.get", {"cid": cid, "range": [first, last]},
                                                reply_objects=True)

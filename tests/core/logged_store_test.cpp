@@ -1,9 +1,13 @@
 #include "log_fixture.hpp"
 
 #include "core/store/logged_store.hpp"
+#include "support/hung_pages.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -394,6 +398,35 @@ TEST_F(LoggedStore, EveryNthWriteOrSyncMayFail) {
       crash();
       EXPECT_EQ(all(), wanted);
     }
+}
+
+/// Where nothing waits for a disk a checkpoint may be over before the thread that began it goes on:
+/// one that is tried again here, while somebody asks for more than it brings.
+TEST_F(LoggedStore, WhoSettlesWhileACheckpointBeginsIsNotForgotten) {
+  constexpr int rounds_max = 1'500;
+  auto o = logged_options();
+  o.environment.path = folder_in_memory();
+  open_db(o);
+  const auto seed = seed_of_this_run();
+  auto rounds = std::async(std::launch::async, [this, dice = std::mt19937_64{seed}]() mutable {
+    for (int i = 0; i < rounds_max; ++i) {
+      EXPECT_TRUE(put("first", "v"));
+      injected.sync_every = 1;
+      EXPECT_FALSE(db->settle());
+      injected.sync_every = 0;
+      for (auto n = dice() % 64; n > 0; --n) // for about as long as it is not tried again
+        EXPECT_TRUE(put("second", "v"));
+      EXPECT_TRUE(put("second", std::to_string(i)));
+      EXPECT_TRUE(db->settle());
+    }
+  });
+  if (rounds.wait_for(60s) == std::future_status::timeout) {
+    std::fprintf(stderr, "somebody waits in vain\n");
+    std::_Exit(1); // the thread cannot be ended
+  }
+  EXPECT_EQ(get("second"), std::to_string(rounds_max - 1));
+  db.reset();
+  fs::remove_all(o.environment.path);
 }
 
 } // namespace

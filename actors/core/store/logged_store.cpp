@@ -202,8 +202,10 @@ bool logged_store::wait_for_work(group& g) {
   std::unique_lock lock{mutex_};
   stats_.working_jobs = 0;
   for (;;) {
-    if (checkpoint_due(steady::now()))
+    if (checkpoint_due(steady::now())) {
       begin_checkpoint(lock);
+      continue; // it gave the lock away meanwhile: somebody may wait for what comes next
+    }
     if (!queue_.empty())
       break;
     if (stopping_)

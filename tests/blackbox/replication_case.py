@@ -91,7 +91,9 @@ class ReplicationCase(NodeTest):
         return answer.json()["cid"]
 
     def has(self, node, cid, body=None):
-        answer = node.get("/v1/o/" + cid, token=node.operator_token(), timeout=30)
+        """Without `body` nothing is read, so an object that is deleted meanwhile is there or not."""
+        answer = node.http("HEAD" if body is None else "GET", "/v1/o/" + cid,
+                           token=node.operator_token(), timeout=30)
         if answer.status == 404:
             return False
         self.assertEqual(answer.status, 200, answer)

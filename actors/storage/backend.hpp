@@ -73,10 +73,10 @@ public:
   /// store cannot be read right now: then call `read` on a thread that may wait. Errors:
   /// not_found, range_not_satisfiable, bad_digest.
   virtual std::optional<core::result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
-                                                      std::uint64_t length_max) = 0;
+                                                      std::uint64_t wanted) = 0;
   /// The same, waiting if need be. Errors as `try_read`, busy, degraded.
   virtual core::result<chunk> read(const core::cid& c, std::uint64_t offset,
-                                   std::uint64_t length_max) = 0;
+                                   std::uint64_t wanted) = 0;
 
   /// Takes off a tenant's hold, or all holds for the zero tenant; without holds the object is
   /// gone. Errors: not_found, conflict (pinned), busy, degraded.

@@ -22,6 +22,22 @@ constexpr std::uint64_t outboard_cache(std::uint64_t verified_cache) noexcept {
   return std::min<std::uint64_t>(verified_cache / 16, 4u << 20);
 }
 
+/// Groups that are read ahead for one reader: enough to keep a disk busy while they are served.
+constexpr std::uint64_t ahead_max = 16;
+
+/// Has the disk begin with `count` groups from `first` on. One that is in memory costs a system
+/// call.
+void read_ahead(const core::store::read_view& view, const layout::record& r, std::uint64_t first,
+                std::uint64_t count) {
+  const auto begin = layout::chunk_key(r.number, first);
+  auto at = view.scan(layout::chunks);
+  for (bool found = at.seek(begin); found && count > 0; found = at.next(), --count) {
+    if (core::store::load<std::uint64_t>(at.key()) != r.number)
+      return;
+    view.read_ahead(at.value());
+  }
+}
+
 } // namespace
 
 group_reader::group_reader(std::uint64_t verified_cache)
@@ -36,10 +52,12 @@ void group_reader::set_max(std::uint64_t verified_cache) {
 }
 
 std::optional<result<group_copy>> group_reader::copy(const core::store::read_view& view,
-                                                           const layout::record& r,
-                                                           std::uint64_t group, patience p,
-                                                           outboard_from from) {
+                                                     const layout::record& r, std::uint64_t group,
+                                                     std::uint64_t following, patience p,
+                                                     outboard_from from) {
   group_copy out;
+  if (p == patience::any && following > 0)
+    read_ahead(view, r, group, 1 + std::min(following, ahead_max));
   const auto key = layout::chunk_key(r.number, group);
   if (p == patience::none && !view.in_memory(layout::chunks, key))
     return std::nullopt;

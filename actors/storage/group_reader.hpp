@@ -23,10 +23,12 @@ public:
   void set_max(std::uint64_t verified_cache);
 
   /// Nothing if a page of it is not in memory and nobody may wait. What is missing or damaged does
-  /// not verify.
+  /// not verify. Who may wait has the disk begin with some of the `following` groups, too, that
+  /// are wanted after it.
   std::optional<core::result<group_copy>> copy(const core::store::read_view& view,
                                                const layout::record& r, std::uint64_t group,
-                                               patience p, outboard_from from);
+                                               std::uint64_t following, patience p,
+                                               outboard_from from);
   /// A copy that was verified.
   void remember(const group_copy& copy, std::uint64_t number) { copy.remember(nodes_, number); }
 

@@ -57,13 +57,13 @@ public:
   }
 
   std::optional<result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
-                                        std::uint64_t length_max) override {
-    return attempt(c, offset, length_max, patience::none);
+                                        std::uint64_t wanted) override {
+    return attempt(c, offset, wanted, patience::none);
   }
 
-  result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t length_max) override {
+  result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t wanted) override {
     const auto call = watched();
-    return *attempt(c, offset, length_max, patience::any);
+    return *attempt(c, offset, wanted, patience::any);
   }
 
   void del(const core::cid& c, const core::tenant& holder, outcome<void> then) override;
@@ -159,7 +159,7 @@ private:
   std::optional<result<object_info>> head_in(const result<lmdb::read_view>& view,
                                              const core::cid& c, patience p);
   std::optional<result<chunk>> attempt(const core::cid& c, std::uint64_t offset,
-                                       std::uint64_t length_max, patience p);
+                                       std::uint64_t wanted, patience p);
   /// As `layout::load`; nothing if it would have to come from a disk and nobody may wait.
   static std::optional<result<layout::record>> find(const lmdb::read_view& view,
                                                     const core::cid& c, patience p) {
@@ -218,7 +218,7 @@ std::optional<result<object_info>> lmdb_backend::head_in(const result<lmdb::read
 }
 
 std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint64_t offset,
-                                                   std::uint64_t length_max, patience p) {
+                                                   std::uint64_t wanted, patience p) {
   layout::record r;
   read_plan plan;
   std::optional<result<group_copy>> copy;
@@ -235,13 +235,13 @@ std::optional<result<chunk>> lmdb_backend::attempt(const core::cid& c, std::uint
     if (!*found)
       return std::unexpected{counted(found->error())};
     r = **found;
-    auto planned = plan_read(r.size, offset, length_max);
+    auto planned = plan_read(r.size, offset, wanted);
     if (!planned)
       return std::unexpected{planned.error()};
     plan = *planned;
     if (auto held = cache_.find(r.number, plan.group))
       return serve(*held, r, plan);
-    copy = groups_.copy(*view, r, plan.group, p, outboard_from::memory);
+    copy = groups_.copy(*view, r, plan.group, plan.following, p, outboard_from::memory);
     if (!copy)
       return left_to_others();
   }
@@ -336,7 +336,8 @@ result<void> lmdb_backend::scrub_group(scrub_step& s) {
       return {};
     }
     r = *found;
-    copy = *groups_.copy(*view, r, s.next.group, patience::any, outboard_from::disk);
+    const auto following = b3::group_count(r.size) - 1 - s.next.group;
+    copy = *groups_.copy(*view, r, s.next.group, following, patience::any, outboard_from::disk);
   }
   if (!copy)
     return std::unexpected{copy.error()};
@@ -412,6 +413,7 @@ open_lmdb_backend(const lmdb_backend_options& options, const core::clock& clock,
   o.format = layout::format;
   o.min_reader = layout::min_reader;
   o.migrate = layout::migrate;
+  o.read_around = false; // between two pages of a tree lie groups that nobody asked for
   auto env = lmdb::environment::open(std::move(o));
   if (!env)
     return std::unexpected{env.error()};

@@ -52,12 +52,12 @@ struct head_object {
   core::cid cid;
 };
 
-/// Asks for bytes of an object from `offset` on: at most `length_max`, and not beyond the end of
-/// the 64 KiB group that `offset` lies in.
+/// Asks for bytes of an object from `offset` on. The answer does not go beyond the end of the
+/// 64 KiB group that `offset` lies in; what is wanted beyond it the store may read ahead.
 struct read_object {
   core::cid cid;
   std::uint64_t offset = 0;
-  std::uint32_t length_max = 65'536;
+  std::uint64_t wanted = 65'536;
 };
 
 /// Takes a tenant's hold off an object; the last one frees it. The zero tenant (the operator)

@@ -146,14 +146,9 @@ public:
       return ask_size();
     const auto range = x_->request().range.value_or(transport::range_request{});
     at_ = range.first.value_or(0);
-    // What is asked for may end earlier than a group, and the object earlier than both.
-    const auto length = range.last ? *range.last - at_ : std::uint64_t{core::limits::chunk_bytes};
-    read_object q;
-    q.cid = cid_;
-    q.offset = at_;
-    q.length_max = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(length, core::limits::chunk_bytes - 1) + 1);
-    storage_.call(x_->self(), x_->request().deadline, q)
+    constexpr auto all = ~std::uint64_t{0};
+    const auto wanted = range.last && *range.last != all ? *range.last - at_ + 1 : all;
+    storage_.call(x_->self(), x_->request().deadline, read_object{cid_, at_, wanted})
       .then([me = shared_from_this()](const chunk& c) { me->begin_with(c); },
             [me = shared_from_this()](error e) {
               // The answer to a range beyond the end says where the end is.
@@ -212,13 +207,8 @@ private:
   }
 
   void read_next() {
-    read_object q;
-    q.cid = cid_;
-    q.offset = at_;
-    q.length_max = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(end_ - at_, core::limits::chunk_bytes));
     const auto deadline = began_ ? step_deadline(x_) : x_->request().deadline;
-    storage_.further(x_->self(), deadline, q)
+    storage_.further(x_->self(), deadline, read_object{cid_, at_, end_ - at_})
       .then([me = shared_from_this()](const chunk& c) { me->send(c); },
             [me = shared_from_this()](error e) { me->x_->fail(std::move(e)); });
   }

@@ -341,7 +341,7 @@ transferred peer::new_copy(backend& db, const store_id& self, const object_info&
   auto source = [&]() -> result<bytes> {
     if (at >= o.size)
       return bytes{};
-    auto piece = db.read(o.cid, at, core::limits::chunk_bytes);
+    auto piece = db.read(o.cid, at, o.size - at);
     if (!piece)
       ours = piece.error();
     if (!piece)

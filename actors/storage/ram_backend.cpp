@@ -66,11 +66,11 @@ public:
   }
 
   std::optional<result<chunk>> try_read(const core::cid& c, std::uint64_t offset,
-                                        std::uint64_t length_max) override {
-    return read(c, offset, length_max);
+                                        std::uint64_t wanted) override {
+    return read(c, offset, wanted);
   }
 
-  result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t length_max) override {
+  result<chunk> read(const core::cid& c, std::uint64_t offset, std::uint64_t wanted) override {
     groups_ptr groups;
     std::uint64_t size = 0;
     {
@@ -82,7 +82,7 @@ public:
       groups = i->second.groups;
       size = i->second.size;
     }
-    auto plan = plan_read(size, offset, length_max);
+    auto plan = plan_read(size, offset, wanted);
     if (!plan)
       return std::unexpected{plan.error()};
     counters::bump(counters_.reads);

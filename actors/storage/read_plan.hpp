@@ -14,15 +14,16 @@ struct read_plan {
   std::uint64_t group = 0;
   std::size_t skip = 0;   ///< bytes of the group before the first one wanted
   std::size_t length = 0; ///< bytes to hand out, 0 only if the object is empty
+  std::uint64_t following = 0; ///< groups after it that are wanted, too
 };
 
-/// Plans a read of at most `length_max` bytes from `offset`. It stays inside one group, because
-/// a group is what can be verified. Error: range_not_satisfiable beyond the end; bad_request for
+/// Plans a read of `wanted` bytes from `offset`, as far as there are so many. It stays inside one
+/// group, because a group is what can be verified; the others are asked for one after the other. Error: range_not_satisfiable beyond the end; bad_request for
 /// a length of 0.
 inline core::result<read_plan> plan_read(std::uint64_t object_size, std::uint64_t offset,
-                                         std::uint64_t length_max) {
+                                         std::uint64_t wanted) {
   using namespace core;
-  if (length_max == 0)
+  if (wanted == 0)
     return fail(ec::bad_request, "a read of no bytes");
   if (offset >= object_size && (offset > 0 || object_size > 0))
     return fail(ec::range_not_satisfiable,
@@ -30,8 +31,11 @@ inline core::result<read_plan> plan_read(std::uint64_t object_size, std::uint64_
   read_plan out;
   out.group = offset / b3::group_bytes;
   out.skip = static_cast<std::size_t>(offset % b3::group_bytes);
-  auto rest = b3::group_size(object_size, out.group) - out.skip;
-  out.length = static_cast<std::size_t>(std::min<std::uint64_t>(rest, length_max));
+  const auto there = std::min(object_size - offset, wanted);
+  const auto rest = b3::group_size(object_size, out.group) - out.skip;
+  out.length = static_cast<std::size_t>(std::min<std::uint64_t>(rest, there));
+  if (out.length < there)
+    out.following = (offset + there - 1) / b3::group_bytes - out.group;
   return out;
 }
 

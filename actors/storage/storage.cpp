@@ -238,10 +238,10 @@ caf::result<T> answer_when_read(storage_self self, Read read) {
 }
 
 caf::result<chunk> read(storage_self self, const read_object& q) {
-  if (auto now = self->state.parts.db->try_read(q.cid, q.offset, q.length_max))
+  if (auto now = self->state.parts.db->try_read(q.cid, q.offset, q.wanted))
     return answer(std::move(*now));
   return answer_when_read<chunk>(
-    self, [q](backend& db) { return db.read(q.cid, q.offset, q.length_max); });
+    self, [q](backend& db) { return db.read(q.cid, q.offset, q.wanted); });
 }
 
 caf::result<object_info> head(storage_self self, const core::cid& c) {

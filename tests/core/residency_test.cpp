@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <ranges>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -113,6 +116,37 @@ TEST_P(Copying, OfOtherMemoryIsACopy) {
   std::vector<std::uint8_t> out(elsewhere.size());
   ASSERT_EQ(m.copy(elsewhere, out, true), copied::yes);
   EXPECT_EQ(out, elsewhere);
+}
+
+TEST(MappedFile, ReadsAheadWithoutBeingWaitedFor) {
+  test_file f;
+  ASSERT_EQ(::posix_fadvise(f.fd(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  const auto m = mapped_file::of(f.fd());
+  const auto part = f.bytes.subspan(5'000, 60'000);
+  m.read_ahead(part);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (!resident(part) && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
+  EXPECT_TRUE(resident(part));
+  const std::vector<std::uint8_t> elsewhere(10'000, 'y');
+  m.read_ahead(elsewhere); // no part of the file
+  mapped_file{}.read_ahead(part);
+}
+
+TEST(MappedFile, ReadsNothingElseIfTold) {
+  test_file f;
+  const auto m = mapped_file::of(f.fd());
+  m.read_nothing_else();
+  ASSERT_EQ(::posix_fadvise(f.fd(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  const auto behind = f.bytes.subspan(20'480);
+  if (resident(behind))
+    GTEST_SKIP() << "this file system keeps everything in memory";
+  std::vector<std::uint8_t> out(8'192);
+  ASSERT_EQ(m.copy(f.bytes.first(out.size()), out, true), copied::yes);
+  EXPECT_EQ(f.bytes[16'384], 'x');
+  EXPECT_TRUE(std::ranges::none_of(std::views::iota(5u, unsigned{size / 4'096}), [&f](unsigned page) {
+    return resident(f.bytes.subspan(page * 4'096, 1));
+  }));
 }
 
 INSTANTIATE_TEST_SUITE_P(MappedFile, Copying, ::testing::Bool());

@@ -3,6 +3,7 @@
 #include "store_fixture.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <random>
 #include <semaphore>
 
@@ -198,6 +199,30 @@ TEST_F(Store, KnowsWhatIsInMemory) {
   ASSERT_TRUE(v);
   EXPECT_TRUE(resident(*v)) << "just written";
   EXPECT_TRUE(resident({}));
+}
+
+/// True if the kernel was told to read no more of the mapped file than what is touched (proc(5)).
+bool read_page_by_page(const std::string& path) {
+  std::ifstream maps{"/proc/self/smaps"};
+  bool here = false;
+  for (std::string line; std::getline(maps, line);)
+    if (line.ends_with(path))
+      here = true;
+    else if (here && line.starts_with("VmFlags:"))
+      return line.find(" rr") != line.npos;
+  ADD_FAILURE() << path << " is not mapped";
+  return false;
+}
+
+TEST_F(Store, ReadsAroundAPageUnlessToldNotTo) {
+  const auto path = fs::canonical(root).string() + "/db/data.mdb";
+  open();
+  EXPECT_FALSE(read_page_by_page(path));
+  close();
+  auto with = options();
+  with.read_around = false;
+  open(std::move(with));
+  EXPECT_TRUE(read_page_by_page(path));
 }
 
 // -- kill -9 ----------------------------------------------------------------------------------

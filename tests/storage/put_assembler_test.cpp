@@ -88,6 +88,12 @@ TEST(ReadPlan, StaysInsideOneGroupAndTheObject) {
   p = plan_read(200'000, 199'999, 10);
   EXPECT_EQ(p->group, 3u);
   EXPECT_EQ(p->length, 1u);
+  EXPECT_EQ(p->following, 0u);
+  p = plan_read(200'000, 65'000, 70'000); // to 135'000
+  EXPECT_EQ(p->length, 536u);
+  EXPECT_EQ(p->following, 2u);
+  EXPECT_EQ(plan_read(200'000, 65'000, 536 + 65'536)->following, 1u) << "to the end of a group";
+  EXPECT_EQ(plan_read(200'000, 0, ~std::uint64_t{0})->following, 3u) << "all of it";
   EXPECT_EQ(plan_read(0, 0, 1)->length, 0u) << "an empty object";
 }
 

@@ -130,6 +130,8 @@ std::expected<void, open_error> environment::open_env() {
   int fd = -1;
   if (::mdb_env_get_fd(env_, &fd) == 0)
     file_ = mapped_file::of(fd);
+  if (!options_.read_around)
+    file_.read_nothing_else();
   MDB_stat stat{};
   if (auto ok = step("ask for the page size", ::mdb_env_stat(env_, &stat)); !ok)
     return ok;

@@ -33,6 +33,11 @@ struct environment_options {
   /// Turns data of an older format into ours, in one transaction; a copy of the old data lies in
   /// `<path>/before-<format>` by then. Without it an older format is refused.
   std::function<result<void>(transaction&, std::uint32_t old_format)> migrate;
+  /// False: what is not in memory is read alone. The kernel reads up to megabytes around it
+  /// otherwise (`read_ahead_kb` of the device), which others wait for, and which pushes out what
+  /// they need once the file is larger than memory. Who knows what comes next has
+  /// `read_view::read_ahead`.
+  bool read_around = true;
 };
 
 /// Why an environment could not be opened.

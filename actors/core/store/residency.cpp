@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -112,12 +113,28 @@ mapped_file mapped_file::of(int fd) {
   return out;
 }
 
+bool mapped_file::holds(byte_view v) const noexcept {
+  const std::less_equal<const std::uint8_t*> in_order;
+  return begin_ != nullptr && in_order(begin_, v.data())
+         && in_order(v.data() + v.size(), begin_ + length_);
+}
+
+void mapped_file::read_ahead(byte_view v) const noexcept {
+  if (holds(v))
+    ::posix_fadvise(fd_, v.data() - begin_, static_cast<off_t>(v.size()), POSIX_FADV_WILLNEED);
+}
+
+void mapped_file::read_nothing_else() const noexcept {
+  if (begin_ == nullptr)
+    return;
+  ::madvise(const_cast<std::uint8_t*>(begin_), length_, MADV_RANDOM);
+  ::posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM);
+}
+
 copied mapped_file::copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) const noexcept {
   if (v.empty())
     return copied::yes;
-  const std::less_equal<const std::uint8_t*> in_order;
-  if (begin_ == nullptr || !in_order(begin_, v.data())
-      || !in_order(v.data() + v.size(), begin_ + length_))
+  if (!holds(v))
     return copy_from_map(v, to.data(), may_wait);
   for (std::size_t done = 0; done < v.size();) {
     iovec part{to.data() + done, v.size() - done};

@@ -40,12 +40,20 @@ public:
 
   /// Copies `v`, a part of the map, to `to`, which is as long. `may_wait`: not on a shard.
   copied copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) const noexcept;
+  /// Has the kernel begin to read `v`, a part of the map, as far as it is not in memory, and does
+  /// not wait for it. Nothing where no file is known. Not on a shard.
+  void read_ahead(byte_view v) const noexcept;
+  /// From now on nothing is read that nobody asked for: neither around what is touched in the map
+  /// nor behind what is copied.
+  void read_nothing_else() const noexcept;
 
   bool known() const noexcept { return begin_ != nullptr; }
   /// Where it is mapped; as long as the map, which may be longer than the file. Empty: not known.
   byte_view map() const noexcept { return {begin_, length_}; }
 
 private:
+  bool holds(byte_view v) const noexcept;
+
   int fd_ = -1;
   const std::uint8_t* begin_ = nullptr;
   std::size_t length_ = 0; ///< of the map

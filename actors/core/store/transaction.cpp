@@ -132,6 +132,10 @@ copied read_view::copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) c
   return owner_->file_.copy(v, to, may_wait);
 }
 
+void read_view::read_ahead(byte_view v) const noexcept {
+  owner_->file_.read_ahead(v);
+}
+
 // -- transaction ------------------------------------------------------------------------------
 
 std::uint64_t transaction::entries(table t) const noexcept {

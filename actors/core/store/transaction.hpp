@@ -89,6 +89,8 @@ public:
   std::uint64_t entries(table t) const noexcept;
   /// Copies a value of this view, see `mapped_file::copy`.
   copied copy(byte_view v, std::span<std::uint8_t> to, bool may_wait) const noexcept;
+  /// See `mapped_file::read_ahead`.
+  void read_ahead(byte_view v) const noexcept;
 
 private:
   friend class environment;

@@ -407,10 +407,11 @@ bool environment::count_free_pages(std::size_t records_max) noexcept {
 result<environment_usage> environment::usage() {
   if (!enter())
     return fail(ec::busy, "store: being reopened", 100);
-  // Whoever asks for figures does not ask the disk.
-  const auto known = env_ == nullptr     ? fail(ec::degraded, "store: " + options_.path + " is closed")
-                     : can_begin(warm_) ? result<void>{}
-                                        : fail(ec::busy, "store: its file is not in memory", 100);
+  result<void> known;
+  if (env_ == nullptr)
+    known = fail(ec::degraded, "store: " + options_.path + " is closed", 1'000);
+  else if (!can_begin(warm_)) // whoever asks for figures does not ask the disk
+    known = fail(ec::busy, "store: its file is not in memory", 100);
   environment_usage out;
   if (known) {
     MDB_envinfo info{};

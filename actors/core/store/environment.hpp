@@ -82,8 +82,8 @@ public:
   /// A few loads, nothing from the disk. Any thread; busy as `read`, but for reader slots.
   result<environment_usage> usage();
 
-  /// No more records of LMDB's list of free pages are counted; of a list with more the rest is taken
-  /// to be like these.
+  /// No more records of LMDB's list of free pages are counted; of a list with more the rest is
+  /// taken to be like these.
   static constexpr std::size_t counted_records_max = 4'096;
   /// Walks over the list of free pages, which may have to come from the disk, for `usage`. Done at
   /// opening; then on the writer's thread. False: it could not begin, and the last count stays.

@@ -34,7 +34,6 @@ partition_limits share_of(const mailbox_limits& all) {
   one.topics_max = share(all.topics_max);
   one.dedup_max = share(all.dedup_max);
   one.attempts_max = all.attempts_max;
-  one.visibility = all.visibility;
   one.dedup_window = all.dedup_window;
   return one;
 }

@@ -34,7 +34,6 @@ struct mailbox_limits {
   /// Of each kind a shard: long polls, followers, readers.
   core::knob<std::size_t> waiters_max = 4'096;
   core::knob<std::uint32_t> attempts_max = 5;
-  milliseconds visibility{5'000};
   core::knob<milliseconds> dedup_window = milliseconds{300'000};
 };
 

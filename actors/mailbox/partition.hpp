@@ -33,7 +33,6 @@ struct partition_limits {
   std::size_t dedup_max = 12'500;          ///< remembered idempotency keys
   std::size_t dedup_caller_max = 10'000;   ///< of one caller
   core::knob<std::uint32_t> attempts_max = 5; ///< deliveries before a message is dead
-  milliseconds visibility{5'000};          ///< default visibility period
   core::knob<milliseconds> dedup_window = milliseconds{300'000};
   milliseconds backoff_min{200};           ///< after a nack
   milliseconds backoff_max{60'000};

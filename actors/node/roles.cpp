@@ -130,7 +130,6 @@ started<void> roles::open_stores(std::size_t shards) {
     mailbox::mailbox_limits m;
     m.partitions = c.mailbox.partitions;
     m.attempts_max = c.mailbox.attempts_max;
-    m.visibility = c.mailbox.visibility;
     m.dedup_window = c.mailbox.dedup_window;
     m.waiters_max = c.omnigate.waiters_max;
     std::shared_ptr<mailbox::journal> store;

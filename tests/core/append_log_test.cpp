@@ -126,6 +126,40 @@ TEST_F(AppendLog, RecordsSurviveAndSegmentsAreUsedAgain) {
     EXPECT_EQ(fs::file_size(log_file_name(root, i)), 4 * page);
 }
 
+// A log that the program before has left is read, and goes on in the version of this one.
+TEST_F(AppendLog, GoesOnWithTheLogOfTheProgramBefore) {
+  constexpr std::size_t file_bytes = 4 * page;
+  std::uint64_t lsn = 0;
+  for (std::uint64_t generation = 1; generation <= 3; ++generation) {
+    log_image image(file_bytes);
+    std::ranges::copy(encode_head_v1({{77, generation}, lsn + 1}), image.begin());
+    for (auto at = page; at < file_bytes; at += page) {
+      const auto said = "old " + std::to_string(++lsn);
+      const auto head = encode_record_head_v1({77, generation}, lsn, text(said));
+      auto to = image.begin() + static_cast<std::ptrdiff_t>(at);
+      std::ranges::copy(text(said), std::ranges::copy(head, to).out);
+    }
+    std::ofstream{log_file_name(root, generation - 1), std::ios::binary}.write(
+      reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+  }
+  log_replay r;
+  auto records = open_log(5, &r);
+  EXPECT_EQ(payloads(r), (std::vector<std::string>{"old 6", "old 7", "old 8", "old 9"}));
+  EXPECT_TRUE(r.damages.empty());
+  ASSERT_TRUE(append(*records, "new 10")); // in a fourth file: the three are not applied
+  records = open_log(5, &r);
+  EXPECT_EQ(payloads(r),
+            (std::vector<std::string>{"old 6", "old 7", "old 8", "old 9", "new 10"}));
+  EXPECT_EQ(r.last_generation, 4u);
+  records->applied(10);
+  for (int i = 11; i <= 14; ++i)
+    ASSERT_TRUE(append(*records, "new " + std::to_string(i))); // in the old files
+  records = open_log(10, &r);
+  EXPECT_EQ(payloads(r), (std::vector<std::string>{"new 11", "new 12", "new 13", "new 14"}));
+  EXPECT_TRUE(r.damages.empty());
+  EXPECT_EQ(records->segments(), 4u);
+}
+
 TEST_F(AppendLog, IsFullUntilSomethingIsApplied) {
   auto records = open_log(0);
   for (int i = 0; i < 12; ++i)

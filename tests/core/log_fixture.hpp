@@ -1,15 +1,18 @@
 #pragma once
 
+#include "core/hash.hpp"
 #include "core/store/append_log.hpp"
 #include "core/store/net_changes.hpp"
 #include "store_fixture.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,21 +78,52 @@ private:
   std::uint64_t last_ = 0;
 };
 
-/// Segments in memory, written as `append_log` writes them.
+/// Puts the check of version 1 where it belongs: behind the 32 bytes of fields.
+template <class Head>
+void seal_with_hash(Head& head, byte_view payload) {
+  b3::hasher h;
+  h.update(byte_view{head}.first(32));
+  h.update(payload);
+  const auto sum = h.finish();
+  std::ranges::copy(std::span{sum}.first(8), head.begin() + 32);
+}
+
+/// The head of a segment as programs wrote it that knew version 1 only.
+inline log_page encode_head_v1(const log_segment_head& h) {
+  auto page = encode_head(h);
+  std::ranges::copy(key::of(std::uint32_t{1}).view(), page.begin() + 4);
+  seal_with_hash(page, {});
+  return page;
+}
+
+/// The head of a record of theirs.
+inline log_record_head encode_record_head_v1(const log_identity& of, std::uint64_t lsn,
+                                             byte_view payload) {
+  auto head = encode_record_head(of, lsn, std::span{&payload, 1});
+  std::ranges::copy(text("RLGR"), head.begin());
+  seal_with_hash(head, payload);
+  return head;
+}
+
+/// Segments in memory, written as `append_log` writes them, or did.
 struct log_in_memory {
   static constexpr std::uint64_t id = 4'711;
   std::vector<log_image> segments;
   std::vector<std::vector<std::uint8_t>> payloads; ///< of lsn 1, 2, ...
+  std::uint32_t version = 2; ///< of what is written from now on
 
   void begin_segment() {
-    const auto page = encode_head({{id, segments.size() + 1}, payloads.size() + 1});
+    const log_segment_head head{{id, segments.size() + 1}, payloads.size() + 1};
+    const auto page = version == 1 ? encode_head_v1(head) : encode_head(head);
     segments.emplace_back(page.begin(), page.end());
   }
   void append(byte_view payload) {
     auto& to = segments.back();
     const auto end = to.size();
-    const auto head = encode_record_head({id, segments.size()}, payloads.size() + 1,
-                                         std::span{&payload, 1});
+    const log_identity of{id, segments.size()};
+    const auto lsn = payloads.size() + 1;
+    const auto head = version == 1 ? encode_record_head_v1(of, lsn, payload)
+                                   : encode_record_head(of, lsn, std::span{&payload, 1});
     to.insert(to.end(), head.begin(), head.end());
     to.insert(to.end(), payload.begin(), payload.end());
     to.resize(end + log_record_bytes(payload.size()));

@@ -1,3 +1,4 @@
+#include "core/checksum.hpp"
 #include "log_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -60,8 +61,11 @@ TEST(LogFormat, StepsCanBeTakenOutAgain) {
   EXPECT_EQ(m, (model{{{0, "a"}, "1"}, {{0, "d"}, "4"}}));
 }
 
-TEST(LogFormat, ARecordIsWholeOrNone) {
+struct LogVersion : ::testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(LogVersion, ARecordIsWholeOrNone) {
   log_in_memory log;
+  log.version = GetParam();
   log.begin_segment();
   log.append(text("a payload in one piece"));
   auto& image = log.segments[0];
@@ -88,8 +92,9 @@ TEST(LogFormat, PiecesOfARecordCountAsOne) {
             encode_record_head({1, 2}, 3, std::span{&whole, 1}));
 }
 
-TEST(LogFormat, AHeadIsWholeOrNone) {
-  auto page = encode_head({{1, 2}, 3});
+TEST_P(LogVersion, AHeadIsWholeOrNone) {
+  const log_segment_head written{{1, 2}, 3};
+  auto page = GetParam() == 1 ? encode_head_v1(written) : encode_head(written);
   const auto h = decode_head(page);
   ASSERT_TRUE(h);
   EXPECT_EQ(h->of.id, 1u);
@@ -102,6 +107,40 @@ TEST(LogFormat, AHeadIsWholeOrNone) {
   }
   EXPECT_FALSE(decode_head(byte_view{page}.first(100)));
   EXPECT_FALSE(decode_head(log_page{}));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LogVersion, ::testing::Values(1u, 2u));
+
+// What is on the disks of others must be found by every program after this one.
+TEST(LogFormat, LiesOnDiskAsItIsDescribed) {
+  constexpr std::uint64_t id = 0x0102030405060708;
+  const byte_view payload = text("payload");
+  const auto head = encode_head({{id, 9}, 10});
+  EXPECT_EQ(to_hex(byte_view{head}.first(40)),
+            "524c47530000000201020304050607080000000000000009000000000000000a"
+            "ca2065e7e7536283");
+  const auto record = encode_record_head({id, 9}, 10, std::span{&payload, 1});
+  EXPECT_EQ(to_hex(record),
+            "524c473200000007000000000000000a01020304050607080000000000000009"
+            "8593949bff02cf03");
+  EXPECT_EQ(to_hex(byte_view{encode_head_v1({{id, 9}, 10})}.first(40)),
+            "524c47530000000101020304050607080000000000000009000000000000000a"
+            "96c8bc6efdc6f178");
+  EXPECT_EQ(to_hex(encode_record_head_v1({id, 9}, 10, payload)),
+            "524c475200000007000000000000000a01020304050607080000000000000009"
+            "71a2ec7dbb197d94");
+}
+
+TEST(LogFormat, AVersionThatIsNewerIsNotRead) {
+  auto page = encode_head({{1, 2}, 3});
+  std::ranges::copy(key::of(std::uint32_t{3}).view(), page.begin() + 4);
+  EXPECT_FALSE(decode_head(page));
+  seal_with_hash(page, {});
+  EXPECT_FALSE(decode_head(page));
+  const auto of_nothing = key::of(checksum({}));
+  const std::array<byte_view, 2> all{byte_view{page}.first(32), of_nothing.view()};
+  std::ranges::copy(key::of(checksum(all)).view(), page.begin() + 32);
+  EXPECT_FALSE(decode_head(page));
 }
 
 // -- what a row of steps comes to -----------------------------------------------------------------

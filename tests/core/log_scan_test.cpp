@@ -6,13 +6,17 @@ namespace {
 
 using namespace ron::test;
 
-/// Three segments of random records.
-struct LogScan : ::testing::Test {
+/// Segments of random records: of the version that is written, of the one before, or of either.
+enum class written { now, before, mixed };
+
+struct LogScan : ::testing::TestWithParam<written> {
   log_in_memory log;
   random_steps steps{seed_of_this_run()};
 
   void fill(std::size_t segments, std::size_t records) {
     for (std::size_t s = 0; s < segments; ++s) {
+      if (GetParam() != written::now)
+        log.version = GetParam() == written::before ? 1 : 1 + steps.dice()() % 2;
       log.begin_segment();
       for (std::size_t r = 0; r < records; ++r) // of one page, and of several
         log.append(steps.next(r % 3 == 0 ? 4'000 : 50).view());
@@ -36,7 +40,7 @@ struct LogScan : ::testing::Test {
   }
 };
 
-TEST_F(LogScan, EverythingComesBackInOrder) {
+TEST_P(LogScan, EverythingComesBackInOrder) {
   fill(3, 9);
   const auto r = log.replay();
   EXPECT_EQ(r.last_lsn, 27u);
@@ -51,7 +55,7 @@ TEST_F(LogScan, EverythingComesBackInOrder) {
   EXPECT_EQ(log.replay(27).last_lsn, 27u);
 }
 
-TEST_F(LogScan, AnEmptyLogHasNothing) {
+TEST_P(LogScan, AnEmptyLogHasNothing) {
   EXPECT_EQ(log.replay(12).last_lsn, 12u);
   log.segments.emplace_back(log_image(64'000));
   EXPECT_EQ(log.replay(12).last_lsn, 12u);
@@ -59,7 +63,7 @@ TEST_F(LogScan, AnEmptyLogHasNothing) {
 }
 
 // The file ends anywhere in its last records, or what follows is what lay there before.
-TEST_F(LogScan, ATailTornAtAnyByteLosesWhatWasTornAndNothingElse) {
+TEST_P(LogScan, ATailTornAtAnyByteLosesWhatWasTornAndNothingElse) {
   fill(2, 4);
   const auto whole = log.segments.back();
   auto before = whole; // differs in each byte, or the record might be whole after all
@@ -90,7 +94,7 @@ TEST_F(LogScan, ATailTornAtAnyByteLosesWhatWasTornAndNothingElse) {
 }
 
 // Any bit may change: no wrong byte is ever replayed, and what was lost in the middle is named.
-TEST_F(LogScan, AnyFlippedBitIsNoticed) {
+TEST_P(LogScan, AnyFlippedBitIsNoticed) {
   fill(3, 6);
   auto& dice = steps.dice();
   const auto sound = log.segments;
@@ -119,7 +123,7 @@ TEST_F(LogScan, AnyFlippedBitIsNoticed) {
   EXPECT_GT(named, 200);
 }
 
-TEST_F(LogScan, ASegmentThatIsGoneIsNamed) {
+TEST_P(LogScan, ASegmentThatIsGoneIsNamed) {
   fill(3, 5);
   log.segments[1].clear();
   const auto r = log.replay(2);
@@ -130,7 +134,7 @@ TEST_F(LogScan, ASegmentThatIsGoneIsNamed) {
   EXPECT_TRUE(log.replay(10).damages.empty()) << "that was applied";
 }
 
-TEST_F(LogScan, ADamagedHeadHidesNoRecord) {
+TEST_P(LogScan, ADamagedHeadHidesNoRecord) {
   fill(3, 5);
   log.segments[1][20] ^= 1;
   const auto r = log.replay();
@@ -138,7 +142,7 @@ TEST_F(LogScan, ADamagedHeadHidesNoRecord) {
   EXPECT_EQ(of(r), after(15));
 }
 
-TEST_F(LogScan, TheLastRecordOfAFullSegmentIsMissed) {
+TEST_P(LogScan, TheLastRecordOfAFullSegmentIsMissed) {
   fill(2, 3);
   log.segments[0].resize(log.segments[0].size() - log_page_bytes);
   const auto r = log.replay();
@@ -151,7 +155,7 @@ TEST_F(LogScan, TheLastRecordOfAFullSegmentIsMissed) {
 }
 
 // A write failed, and nobody knows what the disk has of it; its number was used again.
-TEST_F(LogScan, ARecordThatWasAnsweredWithAnErrorIsVoid) {
+TEST_P(LogScan, ARecordThatWasAnsweredWithAnErrorIsVoid) {
   fill(1, 3);
   log.append(text("was refused")); // 4, whole after all
   log.payloads.pop_back();
@@ -164,7 +168,7 @@ TEST_F(LogScan, ARecordThatWasAnsweredWithAnErrorIsVoid) {
   EXPECT_TRUE(r.damages.empty());
 }
 
-TEST_F(LogScan, WhatAnEarlierUseHasLeftIsNotReplayed) {
+TEST_P(LogScan, WhatAnEarlierUseHasLeftIsNotReplayed) {
   fill(1, 6);
   auto old = log.segments[0];
   log.segments.emplace_back();
@@ -179,11 +183,41 @@ TEST_F(LogScan, WhatAnEarlierUseHasLeftIsNotReplayed) {
   EXPECT_TRUE(r.damages.empty());
 }
 
-TEST_F(LogScan, AnotherStoresLogIsNotRead) {
+// A file of the program before is used again, and crashes leave anything of either version in it.
+TEST_P(LogScan, ARecordOfAnEarlierUseIsNoneThoughItsVersionIsAnother) {
+  fill(1, 5);
+  const auto old = log.segments[0];
+  log.version = 3 - log.version;
+  log.begin_segment(); // generation 2
+  log.append(text("6"));
+  log.append(text("7"));
+  auto image = old;
+  std::ranges::copy(log.segments[1], image.begin());
+  log.segments = {image};
+  auto r = log.replay(5);
+  EXPECT_EQ(r.records.size(), 2u);
+  EXPECT_EQ(r.last_lsn, 7u);
+  EXPECT_EQ(r.last_generation, 2u);
+  EXPECT_TRUE(r.damages.empty());
+  log.segments[0][9] ^= 1; // the records say it, too
+  r = log.replay(5);
+  EXPECT_EQ(r.records.size(), 2u);
+  EXPECT_EQ(r.last_generation, 2u);
+}
+
+TEST_P(LogScan, AnotherStoresLogIsNotRead) {
   fill(1, 3);
   const auto s = scan_segment(log.segments[0], 0, log_in_memory::id + 1);
   EXPECT_FALSE(s.head);
   EXPECT_TRUE(s.records.empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Versions, LogScan,
+                         ::testing::Values(written::now, written::before, written::mixed),
+                         [](const auto& p) {
+                           return std::string{p.param == written::now      ? "Now"
+                                              : p.param == written::before ? "Before"
+                                                                           : "Mixed"};
+                         });
 
 } // namespace

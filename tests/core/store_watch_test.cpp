@@ -2,7 +2,6 @@
 #include "log_fixture.hpp"
 #include "store_fixture.hpp"
 
-#include <optional>
 #include <vector>
 
 namespace {
@@ -22,7 +21,7 @@ struct StoreWatch : ::testing::Test {
 TEST_F(StoreWatch, ACallThatDoesNotComeBack) {
   EXPECT_FALSE(stalled());
   {
-    std::optional<store_watch::call> first{watch.enter(now)};
+    auto first = watch.enter(now);
     now += 20s;
     const auto second = watch.enter(now);
     now += 10s;
@@ -72,7 +71,6 @@ TEST_F(StoreWatch, HasABound) {
   now += 1h;
   EXPECT_TRUE(stalled()) << "there is room again";
 }
-
 
 TEST_F(StoreWatch, LooksAtEachWriter) {
   write_progress both[] = {{1, 0}, {1, 0}};

@@ -1,5 +1,7 @@
 #include "store_fixture.hpp"
+#include "support/eventually.hpp"
 
+#include <limits>
 #include <thread>
 
 namespace {
@@ -271,6 +273,68 @@ TEST_F(StoreWriter, AJobThatFillsTheMapFailsAlone) {
   EXPECT_EQ(wait(std::move(too_big)).error().code, ec::store_quota);
   EXPECT_TRUE(wait(std::move(also)));
   EXPECT_EQ(get("a") + get("b"), "12");
+}
+
+// -- figures of the free pages --------------------------------------------------------------------
+
+struct StoreUsage : StoreFixture {
+  static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
+
+  std::uint64_t free_bytes() {
+    const auto u = env->usage();
+    return u ? u->file_bytes - u->used_bytes : 0;
+  }
+  /// What a walk over the whole list finds.
+  std::uint64_t counted() {
+    EXPECT_TRUE(env->count_free_pages(all));
+    return free_bytes();
+  }
+  /// Leaves a list with a record for each of so many commits: a view holds on to all they free.
+  void churn(int commits) {
+    const auto view = env->wait_and_read();
+    for (int i = 0; i < commits; ++i)
+      ASSERT_TRUE(put("k", std::string(100'000, static_cast<char>('a' + i % 26))));
+  }
+};
+
+TEST_F(StoreUsage, WhoAsksDoesNotWalkOverTheList) {
+  open();
+  churn(20);
+  EXPECT_GT(counted(), 1u << 20);
+  env->count_free_pages(0);
+  EXPECT_EQ(free_bytes(), 0u) << "asked again, it is what was counted last";
+  ASSERT_TRUE(put("k", "v"));
+  EXPECT_TRUE(eventually([&] { return free_bytes() > 1u << 20; })) << "the writer counts";
+}
+
+// Not every one of many commits in a row is followed by a count at once, but some time it is.
+TEST_F(StoreUsage, TheWriterCountsThoughNothingFollows) {
+  open();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(put("k", std::string(400'000, 'v')));
+    ASSERT_TRUE(write([](transaction& t) { return t.del(data, text("k")); }));
+    ASSERT_TRUE(eventually([&] { return env->usage()->used_bytes < 200'000; })) << i;
+  }
+}
+
+TEST_F(StoreUsage, ALongListIsNotWalkedToItsEnd) {
+  open();
+  churn(60);
+  const auto exact = counted();
+  ASSERT_GT(exact, 4u << 20);
+  ASSERT_TRUE(env->count_free_pages(8));
+  EXPECT_GT(free_bytes(), exact / 2);
+  EXPECT_LT(free_bytes(), exact * 2);
+  EXPECT_NE(free_bytes(), exact) << "it was a guess";
+}
+
+TEST_F(StoreUsage, OpeningCounts) {
+  open();
+  churn(20);
+  const auto exact = counted();
+  close();
+  open();
+  EXPECT_NEAR(static_cast<double>(free_bytes()), static_cast<double>(exact), 10 * 4'096);
 }
 
 } // namespace

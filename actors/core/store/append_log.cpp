@@ -11,9 +11,6 @@ namespace ron::core::store {
 namespace {
 
 constexpr std::array<std::uint8_t, log_page_bytes> zeros{};
-/// A payload of no more than this is put together before it is hashed: BLAKE3 is several times as
-/// fast over one long piece as over many that are about as long as its chunks.
-constexpr std::size_t gathered_bytes_max = 1u << 20;
 
 std::size_t size_of(std::span<const byte_view> pieces) noexcept {
   std::size_t n = 0;
@@ -42,16 +39,6 @@ result<log_replay> append_log::open(std::uint64_t applied, std::vector<log_image
   std::lock_guard guard{mutex_};
   segments_.reset(n, out.last_lsn, out.last_generation, applied);
   return out;
-}
-
-std::span<const byte_view> append_log::gather(std::span<const byte_view> payload) {
-  if (payload.size() < 2 || size_of(payload) > gathered_bytes_max)
-    return payload;
-  gathered_.clear();
-  for (const auto piece : payload)
-    gathered_.insert(gathered_.end(), piece.begin(), piece.end());
-  gathered_view_ = gathered_;
-  return {&gathered_view_, 1};
 }
 
 bool append_log::has_place(std::size_t payload_bytes) {
@@ -101,7 +88,7 @@ result<void> append_log::append(std::span<const byte_view> payload) {
   const auto at = place_for(record_bytes);
   if (!at)
     return fail(ec::busy, "store: the log is full and waits for the disk", 250);
-  const auto rc = write(*at, gather(payload), record_bytes);
+  const auto rc = write(*at, payload, record_bytes);
   std::lock_guard guard{mutex_};
   files_.unlock();
   if (rc != 0) {

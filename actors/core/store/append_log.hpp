@@ -55,8 +55,6 @@ public:
 
 private:
   std::optional<log_segments::active_segment> place_for(std::size_t record_bytes);
-  /// `payload` as one piece, if that is worth its copy.
-  std::span<const byte_view> gather(std::span<const byte_view> payload);
   int write(const log_segments::active_segment& at, std::span<const byte_view> payload,
             std::size_t record_bytes);
 
@@ -65,10 +63,7 @@ private:
   mutable std::mutex mutex_;
   log_segments segments_;
   faults* faults_;
-  // Of the appending thread, kept for their room.
-  std::vector<byte_view> pieces_;
-  std::vector<std::uint8_t> gathered_;
-  byte_view gathered_view_;
+  std::vector<byte_view> pieces_; ///< of the appending thread, kept for their room
 };
 
 } // namespace ron::core::store

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include <sys/stat.h>
@@ -66,7 +67,7 @@ private:
 } // namespace
 
 environment::environment(environment_options options) : options_(std::move(options)) {
-  idle_.reserve(options_.readers_max + usage_readers);
+  idle_.reserve(options_.readers_max);
 }
 
 environment::~environment() {
@@ -117,7 +118,7 @@ std::expected<void, open_error> environment::open_env() {
     return ok;
   if (auto ok = step("set the map size", ::mdb_env_set_mapsize(env_, options_.map_bytes)); !ok)
     return ok;
-  auto readers = options_.readers_max + usage_readers + guest_readers;
+  auto readers = options_.readers_max + counting_readers + guest_readers;
   if (auto ok = step("set the readers", ::mdb_env_set_maxreaders(env_, readers)); !ok)
     return ok;
   auto tables = static_cast<MDB_dbi>(options_.tables.size() + 1);
@@ -147,7 +148,10 @@ std::expected<void, open_error> environment::open_env() {
       return open_fail_errno(path + ": cannot open table " + name, rc);
     dbis_.push_back(dbi);
   }
-  return step("commit", txn.commit());
+  if (auto ok = step("commit", txn.commit()); !ok)
+    return ok;
+  count_free_pages();
+  return {};
 }
 
 // -- format -----------------------------------------------------------------------------------
@@ -345,17 +349,38 @@ void environment::give_back(MDB_txn* txn) noexcept {
 
 namespace {
 
+/// A transaction that reads, outside of those that views are made of.
+class scoped_view {
+public:
+  explicit scoped_view(MDB_env* env) noexcept
+    : rc_(::mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn_)) {}
+  scoped_view(const scoped_view&) = delete;
+  scoped_view& operator=(const scoped_view&) = delete;
+  ~scoped_view() {
+    if (rc_ == 0)
+      ::mdb_txn_abort(txn_);
+  }
+  MDB_txn* get() const noexcept { return rc_ == 0 ? txn_ : nullptr; }
+
+private:
+  MDB_txn* txn_ = nullptr;
+  int rc_;
+};
+
 /// Sums up LMDB's own list of free pages, table 0: transaction -> count, page numbers. It can only
-/// be read in a transaction that does not write.
-std::uint64_t free_pages(MDB_txn* txn) noexcept {
+/// be read in a transaction that does not write. Of more than `records_max` records the others are
+/// taken to be like these.
+std::uint64_t free_pages(MDB_txn* txn, std::size_t records_max) noexcept {
   std::uint64_t sum = 0;
+  MDB_stat list{};
   MDB_cursor* c = nullptr;
-  if (::mdb_cursor_open(txn, 0, &c) != 0)
+  if (::mdb_stat(txn, 0, &list) != 0 || ::mdb_cursor_open(txn, 0, &c) != 0)
     return 0;
   MDB_val k{};
   MDB_val v{};
   std::size_t last = 0;
-  while (::mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
+  std::size_t seen = 0;
+  for (; seen < records_max && ::mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0; ++seen) {
     std::size_t id = 0; // of the transaction
     std::memcpy(&id, k.mv_data, sizeof id);
     if (id <= std::exchange(last, id))
@@ -365,34 +390,47 @@ std::uint64_t free_pages(MDB_txn* txn) noexcept {
     sum += n;
   }
   ::mdb_cursor_close(c);
+  if (seen != 0 && seen == records_max && list.ms_entries > seen)
+    return static_cast<std::uint64_t>(static_cast<double>(sum) / static_cast<double>(seen)
+                                      * static_cast<double>(list.ms_entries));
   return sum;
 }
 
 } // namespace
 
+bool environment::count_free_pages(std::size_t records_max) noexcept {
+  const scoped_view view{env_};
+  if (view.get() == nullptr)
+    return false;
+  free_pages_.store(free_pages(view.get(), records_max), std::memory_order_relaxed);
+  return true;
+}
+
 result<environment_usage> environment::usage() {
   if (!enter())
     return fail(ec::busy, "store: being reopened", 100);
-  if (env_ != nullptr && !can_begin(warm_)) { // whoever asks for figures does not ask the disk
-    leave();
-    return fail(ec::busy, "store: its file is not in memory", 100);
-  }
-  auto view = lease(options_.readers_max + usage_readers);
-  if (!view) {
-    leave();
-    return std::unexpected{view.error()};
-  }
+  result<void> known;
+  if (env_ == nullptr)
+    known = fail(ec::degraded, "store: " + options_.path + " is closed", 1'000);
+  else if (!can_begin(warm_)) // whoever asks for figures does not ask the disk
+    known = fail(ec::busy, "store: its file is not in memory", 100);
   environment_usage out;
-  MDB_envinfo info{};
-  MDB_stat stat{};
-  ::mdb_env_info(env_, &info);
-  ::mdb_env_stat(env_, &stat);
-  auto pages = static_cast<std::uint64_t>(info.me_last_pgno) + 1;
-  out.map_bytes = info.me_mapsize;
-  out.file_bytes = pages * stat.ms_psize;
-  out.used_bytes = (pages - std::min(pages, free_pages(view->txn_))) * stat.ms_psize;
-  out.readers = info.me_numreaders;
-  out.readers_max = info.me_maxreaders;
+  if (known) {
+    MDB_envinfo info{};
+    MDB_stat stat{};
+    ::mdb_env_info(env_, &info);
+    ::mdb_env_stat(env_, &stat);
+    const auto pages = static_cast<std::uint64_t>(info.me_last_pgno) + 1;
+    const auto unused = std::min(pages, free_pages_.load(std::memory_order_relaxed));
+    out.map_bytes = info.me_mapsize;
+    out.file_bytes = pages * stat.ms_psize;
+    out.used_bytes = (pages - unused) * stat.ms_psize;
+    out.readers = info.me_numreaders;
+    out.readers_max = info.me_maxreaders;
+  }
+  leave();
+  if (!known)
+    return std::unexpected{known.error()};
   return out;
 }
 
@@ -400,23 +438,22 @@ std::uint64_t environment::room_for_data(std::size_t plenty) {
   const auto map = options_.map_bytes;
   const auto spare = std::max(map - map / 100 * data_percent_max, spare_bytes_min);
   const auto limit = map - std::min(map, spare);
+  auto used = limit; // as long as it cannot be told
   if (!enter())
     return 0; // being reopened
-  MDB_envinfo info{};
-  MDB_stat stat{};
   if (env_ != nullptr) {
+    MDB_envinfo info{};
+    MDB_stat stat{};
     ::mdb_env_info(env_, &info);
     ::mdb_env_stat(env_, &stat);
-    if (file_.known()) // for `usage`, which would not wait for it
-      load(file_.map().first(2 * std::size_t{stat.ms_psize}));
+    const auto pages = static_cast<std::uint64_t>(info.me_last_pgno) + 1;
+    if (pages * stat.ms_psize + plenty < limit)
+      used = pages * stat.ms_psize;
+    else if (count_free_pages(std::numeric_limits<std::size_t>::max()))
+      used = (pages - std::min(pages, free_pages_.load(std::memory_order_relaxed)))
+             * stat.ms_psize;
   }
-  const bool open = env_ != nullptr;
   leave();
-  auto used = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
-  if (!open || used + plenty >= limit) {
-    const auto exact = usage();
-    used = exact ? exact->used_bytes : limit;
-  }
   return limit - std::min(limit, used);
 }
 

@@ -52,7 +52,8 @@ struct open_error {
   std::string message;
 };
 
-/// What an environment holds. `used` counts pages in use, free pages inside the file not.
+/// What an environment holds. `used` counts pages in use, free pages inside the file not; those are
+/// as of `environment::count_free_pages`.
 struct environment_usage {
   std::uint64_t map_bytes = 0;
   std::uint64_t used_bytes = 0;
@@ -83,12 +84,20 @@ public:
   /// The same, but waits for the disk and a reopening to end. Not on a shard.
   result<read_view> wait_and_read();
 
-  /// Walks the list of free pages: for metrics, not per request. Has reader slots of its own.
+  /// A few loads, nothing from the disk. Any thread; busy as `read`, but for reader slots.
   result<environment_usage> usage();
 
+  /// No more records of LMDB's list of free pages are counted; of a list with more the rest is
+  /// taken to be like these.
+  static constexpr std::size_t counted_records_max = 4'096;
+  /// Walks over the list of free pages, which may have to come from the disk, for `usage`. Done at
+  /// opening; then on the writer's thread. False: it could not begin, and the last count stays.
+  bool count_free_pages(std::size_t records_max = counted_records_max) noexcept;
+
   /// Bytes that may be written before new data is refused; 0 if that cannot be told now. Walks the
-  /// list of free pages only when there is less than `plenty`. A batch must keep to it by itself:
-  /// what it has written shows only after its commit. Any thread.
+  /// whole list of free pages when there is less than `plenty`. A batch must keep to it by itself:
+  /// what it has written shows only after its commit. Not on
+  /// a shard.
   std::uint64_t room_for_data(std::size_t plenty);
 
   /// Frees reader slots of processes that died; done at open, too. Returns how many. Any thread.
@@ -99,7 +108,7 @@ public:
   table meta() const noexcept { return table{static_cast<std::uint16_t>(options_.tables.size())}; }
 
 private:
-  static constexpr std::uint32_t usage_readers = 2; ///< the writer and the metrics
+  static constexpr std::uint32_t counting_readers = 1; ///< the writer
   static constexpr std::uint32_t guest_readers = 4; ///< other processes: backup, verification
 
   friend class read_view;
@@ -129,6 +138,7 @@ private:
   mapped_file file_; ///< the data that `env_` maps
   warm_pages warm_;  ///< of it
   std::vector<unsigned> dbis_; ///< one per table, `meta` last
+  std::atomic<std::uint64_t> free_pages_{0}; ///< as of the last count
   std::atomic<std::uint32_t> active_{0};
   std::atomic<bool> reopening_{false};
   std::mutex idle_mutex_;

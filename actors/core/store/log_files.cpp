@@ -23,7 +23,7 @@ namespace ron::core::store {
 namespace {
 
 /// Pieces of one system call (the kernel takes 1024).
-constexpr std::size_t pieces_max = 512;
+constexpr std::size_t pieces_max = 1'024;
 constexpr std::size_t fill_step = 1u << 20;
 
 /// 0 or errno.

@@ -1,5 +1,6 @@
 #include "core/store/log_format.hpp"
 
+#include "core/checksum.hpp"
 #include "core/hash.hpp"
 #include "core/store/key.hpp"
 
@@ -10,8 +11,10 @@ namespace ron::core::store {
 namespace {
 
 constexpr std::uint32_t segment_magic = 0x524c4753; // "RLGS"
-constexpr std::uint32_t record_magic = 0x524c4752;  // "RLGR"
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t record_magic = 0x524c4732;  // "RLG2"
+constexpr std::uint32_t hashed_record_magic = 0x524c4752; // "RLGR", of version 1
+constexpr std::uint32_t version = 2;
+constexpr std::uint32_t hashed_version = 1;
 constexpr std::size_t segment_check_at = 32;
 constexpr std::size_t record_check_at = 32;
 
@@ -20,11 +23,17 @@ void put(Array& to, std::size_t at, const key& fields) noexcept {
   std::ranges::copy(fields.view(), to.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
-std::uint64_t check_of(byte_view head, std::span<const byte_view> payload) noexcept {
+std::uint64_t check_of(byte_view fields, std::span<const byte_view> payload) noexcept {
+  const auto of_payload = key::of(checksum(payload));
+  const std::array<byte_view, 2> all{fields, of_payload.view()};
+  return checksum(all);
+}
+
+/// Of version 1.
+std::uint64_t hashed_check_of(byte_view fields, byte_view payload) noexcept {
   b3::hasher h;
-  h.update(head);
-  for (const auto piece : payload)
-    h.update(piece);
+  h.update(fields);
+  h.update(payload);
   return load<std::uint64_t>(h.finish());
 }
 
@@ -98,9 +107,13 @@ log_page encode_head(const log_segment_head& h) noexcept {
 }
 
 std::optional<log_segment_head> decode_head(byte_view page) noexcept {
-  if (page.size() < log_page_bytes || load<std::uint32_t>(page) != segment_magic
-      || load<std::uint32_t>(page, 4) != version
-      || load<std::uint64_t>(page, segment_check_at) != check_of(page.first(segment_check_at), {}))
+  if (page.size() < log_page_bytes || load<std::uint32_t>(page) != segment_magic)
+    return std::nullopt;
+  const auto of = load<std::uint32_t>(page, 4);
+  const auto fields = page.first(segment_check_at);
+  if ((of != version && of != hashed_version)
+      || load<std::uint64_t>(page, segment_check_at)
+           != (of == version ? check_of(fields, {}) : hashed_check_of(fields, {})))
     return std::nullopt;
   return log_segment_head{{load<std::uint64_t>(page, 8), load<std::uint64_t>(page, 16)},
                           load<std::uint64_t>(page, 24)};
@@ -121,13 +134,16 @@ std::optional<log_record> decode_record(byte_view segment, std::size_t at) noexc
   if (at > segment.size() || segment.size() - at < log_record_head_bytes)
     return std::nullopt;
   const auto here = segment.subspan(at);
+  const auto magic = load<std::uint32_t>(here);
   const std::size_t bytes = load<std::uint32_t>(here, 4);
-  if (load<std::uint32_t>(here) != record_magic || bytes > log_payload_bytes_max
+  if ((magic != record_magic && magic != hashed_record_magic) || bytes > log_payload_bytes_max
       || here.size() - log_record_head_bytes < bytes)
     return std::nullopt;
+  const auto fields = here.first(record_check_at);
   const auto payload = here.subspan(log_record_head_bytes, bytes);
   if (load<std::uint64_t>(here, record_check_at)
-      != check_of(here.first(record_check_at), std::span{&payload, 1}))
+      != (magic == record_magic ? check_of(fields, {&payload, 1})
+                                : hashed_check_of(fields, payload)))
     return std::nullopt;
   return log_record{{load<std::uint64_t>(here, 16), load<std::uint64_t>(here, 24)},
                     load<std::uint64_t>(here, 8), at, payload};

@@ -19,11 +19,21 @@
 /// Records follow, each at a multiple of the page, so that no write touches a page that holds
 /// something acknowledged:
 ///
-///     magic u32 "RLGR", payload bytes u32, lsn u64, id u64, generation u64, check u64, payload
+///     magic u32 "RLG2", payload bytes u32, lsn u64, id u64, generation u64, check u64, payload
 ///
 /// The id is random and the store's: nobody who writes payloads can make one up. The generation
 /// is the segment's: what an earlier use of the file has left is none of its records. The lsn
-/// counts records without gaps. The check is eight bytes of the BLAKE3 of everything else.
+/// counts records without gaps.
+///
+/// The check is the XXH64 of the fields before it and of the XXH64 of the payload. It tells what a
+/// crash has torn and what a disk has changed. It is no proof against who chooses the bytes, and
+/// need not be: a payload becomes a record only with the id of the store in it, which is 64 bits
+/// from the system's source of randomness that never leave the store's folder; and two payloads
+/// with one check help nobody, because what was torn was not acknowledged and is its writer's own.
+///
+/// This is version 2. Version 1 is read and no longer written: there a record's magic is "RLGR",
+/// and the check is the first eight bytes of the BLAKE3 of everything else. A record says itself
+/// which it is, so it is found where the head of its segment is damaged or is of a later use.
 ///
 /// A payload is a row of steps: op u8, table u8, key bytes u16, value bytes u32, key, value. Each
 /// says how one key is from now on, so that a row of them may be applied again from anywhere before

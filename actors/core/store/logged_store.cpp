@@ -4,6 +4,8 @@
 #include "core/store/key.hpp"
 #include "core/store/lmdb_error.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <future>
 #include <string>
@@ -42,6 +44,7 @@ struct logged_store::group {
     std::size_t claims = 0;
   };
   std::vector<item> items;
+  std::vector<byte_view> payload; ///< of those that are written
   std::size_t bytes = 0;
   std::size_t entries = 0;
   std::uint64_t room = 0; ///< of the map, for what this brings
@@ -50,6 +53,7 @@ struct logged_store::group {
 
   void clear() {
     items.clear();
+    payload.clear();
     bytes = 0;
     entries = 0;
     written = 0;
@@ -162,30 +166,31 @@ logged_store::~logged_store() {
 // -- groups ---------------------------------------------------------------------------------------
 
 void logged_store::submit(log_job job) {
-  error refusal;
-  {
-    std::lock_guard guard{mutex_};
-    const auto bytes = job.steps.size();
-    if (!stopping_
-        && (queue_.empty()
-            || (queue_.size() < options_.queue_jobs_max
-                && queue_bytes_ + bytes <= options_.queue_bytes_max))) {
-      queue_bytes_ += bytes;
-      queue_entries_ += job.entries.size();
-      queue_.push_back(std::move(job));
-      // Whoever lingers for more is not woken for each of them.
-      if (!lingering_ || is_enough())
-        work_.notify_one();
-      return;
-    }
-    ++stats_.refused_jobs;
-    refusal = stopping_ ? error{ec::draining, "store: stopped", 1'000}
-                        : error{ec::busy, "store: write queue is full", 50};
+  std::unique_lock lock{mutex_};
+  const auto bytes = job.steps.size();
+  if (!stopping_
+      && (queue_.empty()
+          || (queue_.size() < options_.queue_jobs_max
+              && queue_bytes_ + bytes <= options_.queue_bytes_max))) {
+    queue_bytes_ += bytes;
+    queue_entries_ += job.entries.size();
+    queue_.push_back(std::move(job));
+    // Whoever lingers for more is not woken for each of them.
+    const bool wakes = !lingering_ || is_enough();
+    lock.unlock(); // or it would wake up to wait for the lock
+    if (wakes)
+      work_.notify_one();
+    return;
   }
+  ++stats_.refused_jobs;
+  error refusal = stopping_ ? error{ec::draining, "store: stopped", 1'000}
+                            : error{ec::busy, "store: write queue is full", 50};
+  lock.unlock();
   job.then(std::unexpected{std::move(refusal)}, {});
 }
 
 void logged_store::run() {
+  ::pthread_setname_np(::pthread_self(), "ron-log");
   group g;
   while (wait_for_work(g)) {
     keep(g);
@@ -292,15 +297,13 @@ bool logged_store::claim(group& g, std::size_t& claims, std::size_t bytes) {
 }
 
 result<void> logged_store::append(group& g) {
-  std::vector<byte_view> payload;
-  payload.reserve(g.items.size());
   std::size_t bytes = 0;
   for (const auto& item : g.items)
     if (item.outcome && item.job.steps.size() != 0) {
-      payload.push_back(item.job.steps.view());
+      g.payload.push_back(item.job.steps.view());
       bytes += item.job.steps.size();
     }
-  if (payload.empty())
+  if (g.payload.empty())
     return {};
   if (!log_->has_place(bytes)) {
     if (auto ok = checkpoint_now(); !ok)
@@ -312,7 +315,7 @@ result<void> logged_store::append(group& g) {
       done_.wait_for(lock, copy_poll);
   }
   g.written = log_record_bytes(bytes);
-  return log_->append(payload);
+  return log_->append(g.payload);
 }
 
 void logged_store::finish(group& g, const result<void>& kept, std::chrono::nanoseconds took) {

@@ -100,7 +100,7 @@ public:
   logged_store(const logged_store&) = delete;
   logged_store& operator=(const logged_store&) = delete;
 
-  /// Refusals: busy (queue full). Any thread, never waits.
+  /// Refusals: busy (queue full). Any thread, never waits. Calls have returned before this goes.
   void submit(log_job job);
 
   /// Waits until the environment has everything that has been told of. Errors: those of a commit.

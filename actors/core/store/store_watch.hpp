@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,21 +40,13 @@ public:
   /// `component`: of the log, and the role whose store it is.
   explicit store_watch(log::component component) noexcept : component_(component) {}
 
-  /// Under way as long as it lives.
-  class call {
-  public:
-    call(call&& o) noexcept : since_(o.since_) { o.since_ = nullptr; }
-    call& operator=(call&&) = delete;
-    ~call() {
-      if (since_ != nullptr)
-        since_->store(0, std::memory_order_release);
+  struct leave {
+    void operator()(std::atomic<std::int64_t>* since) const noexcept {
+      since->store(0, std::memory_order_release);
     }
-
-  private:
-    friend class store_watch;
-    explicit call(std::atomic<std::int64_t>* since) noexcept : since_(since) {}
-    std::atomic<std::int64_t>* since_;
   };
+  /// Under way as long as it lives; null if it is not watched.
+  using call = std::unique_ptr<std::atomic<std::int64_t>, leave>;
 
   call enter(instant now) noexcept {
     const auto at = now.time_since_epoch().count();

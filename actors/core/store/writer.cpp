@@ -21,6 +21,8 @@ using steady = std::chrono::steady_clock;
 
 /// A file that could not be opened again is tried this often while writes come in.
 constexpr auto reopen_interval = 250ms;
+/// Counting free pages takes no more than one in so many parts of the thread's time.
+constexpr int count_share = 100;
 
 } // namespace
 
@@ -101,7 +103,13 @@ void writer::run() {
 bool writer::wait_for_work() {
   std::unique_lock lock{mutex_};
   stats_.working_jobs = 0;
-  work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  const auto has_work = [this] { return stopping_ || !queue_.empty(); };
+  while (uncounted_ && !work_.wait_until(lock, count_not_before_, has_work)) {
+    lock.unlock();
+    count_free_pages();
+    lock.lock();
+  }
+  work_.wait(lock, has_work);
   if (queue_.empty())
     return false;
   // Callers of the last batch who write again come back within moments of each other. Waiting for
@@ -134,6 +142,7 @@ void writer::process() {
   auto outcome = attempt(b);
   if (b.items.empty()) // failed before a job was looked at
     take(b);
+  count_free_pages(); // before anybody is told, who may look at the figures
   finish(b, outcome);
   if (needs_reopen_)
     reopen();
@@ -241,6 +250,7 @@ result<void> writer::commit(MDB_txn* txn) {
   // A full disk or map was noticed before anything of this commit counted; if not, the next
   // transaction cannot begin. After any other failure nobody knows what the kernel still holds.
   needs_reopen_ = rc != 0 && rc != ENOSPC && rc != EDQUOT && rc != MDB_MAP_FULL;
+  uncounted_ = uncounted_ || rc == 0;
   std::lock_guard guard{mutex_};
   last_commit_ = took;
   if (rc != 0) {
@@ -266,6 +276,18 @@ void writer::reopen() {
   std::lock_guard guard{mutex_};
   if (ok)
     ++stats_.reopened;
+}
+
+/// What was freed since the last time, if it is not too soon for that.
+void writer::count_free_pages() {
+  const auto began = steady::now();
+  if (!uncounted_ || began < count_not_before_)
+    return;
+  uncounted_ = false;
+  if (!needs_reopen_) // opening it counts them, too
+    env_.count_free_pages();
+  const auto end = steady::now();
+  count_not_before_ = end + count_share * (end - began);
 }
 
 void writer::finish(batch& b, const result<void>& committed) {

@@ -88,6 +88,7 @@ private:
   result<MDB_txn*> begin();
   bool is_enough() const noexcept;
   void reopen();
+  void count_free_pages();
   void finish(batch& b, const result<void>& committed);
   std::optional<write_job> next(const batch& b);
 
@@ -96,6 +97,8 @@ private:
   faults* faults_;
   bool needs_reopen_ = false;   ///< own thread, like the next
   instant reopen_not_before_{};
+  bool uncounted_ = false;      ///< commits since the free pages were counted
+  instant count_not_before_{};
 
   mutable std::mutex mutex_;
   std::condition_variable work_;

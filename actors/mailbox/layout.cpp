@@ -1,5 +1,6 @@
 #include "mailbox/layout.hpp"
 
+#include "core/checksum.hpp"
 #include "core/hash.hpp"
 #include "mailbox/times.hpp"
 
@@ -27,10 +28,15 @@ constexpr std::size_t check_bytes = 8;
 constexpr std::size_t key_bytes = 2 + 8;
 constexpr std::size_t slot_key_bytes = 2 + 32;
 
-/// The hash that guards a value against what a disk or a stray write does to it.
-core::b3::digest check_of(byte_view key, byte_view fields) {
+/// What guards a value against what a disk or a stray write does to it.
+std::uint64_t check_of(byte_view key, byte_view fields) noexcept {
+  return core::checksum(std::array{key, fields});
+}
+
+/// The same in what formats 1 and 2 have left.
+std::uint64_t old_check_of(byte_view key, byte_view fields) {
   core::b3::hasher h;
-  return h.update(key).update(fields).finish();
+  return lmdb::load<std::uint64_t>(h.update(key).update(fields).finish());
 }
 
 /// The same backwards. What is not there reads as zero; the check says whether all is well.
@@ -63,8 +69,8 @@ private:
 result<unpacker> open(byte_view key, std::size_t key_size, byte_view value) {
   if (key.size() == key_size && value.size() >= check_bytes) {
     const auto fields = value.first(value.size() - check_bytes);
-    if (lmdb::load<std::uint64_t>(check_of(key, fields))
-        == lmdb::load<std::uint64_t>(value, fields.size()))
+    const auto check = lmdb::load<std::uint64_t>(value, fields.size());
+    if (check == check_of(key, fields) || check == old_check_of(key, fields))
       return unpacker{fields};
   }
   return fail(ec::bad_digest, "mailbox: a record is damaged on disk");
@@ -179,11 +185,10 @@ void add_steps(lmdb::log_steps& to, const change& c, const time_frame& at) {
   std::visit([&](const auto& what) { add_one(to, what, at); }, c);
 }
 
-void seal(const lmdb::log_step& step, std::vector<std::uint8_t>& value) {
+std::optional<std::uint64_t> seal(const lmdb::log_step& step) noexcept {
   if (step.to != mail && step.to != states && step.to != sends)
-    return;
-  const auto check = check_of(step.key, value);
-  value.insert(value.end(), check.begin(), check.begin() + check_bytes);
+    return std::nullopt;
+  return check_of(step.key, step.value);
 }
 
 void add_seq(lmdb::log_steps& to, std::uint64_t seq) {

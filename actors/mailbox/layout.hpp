@@ -23,15 +23,18 @@
 /// |          | 255, lsn u64         | which records of the log are missing, as text            |
 /// | counters | "seq", "topics"      | highest sequence number u64; key that spreads topics 16  |
 ///
-/// Each value of the first three ends with eight bytes of a hash of its key and itself. In front of
+/// Each value of the first three ends with the `core::checksum` of its key and itself. In front of
 /// all of it lies a log (`core/store/log_format.hpp`) with steps for these very tables, whose
-/// values get this end when they leave it; format 1 had none.
+/// values get this end when they leave it.
+///
+/// Format 2 ended values with the first eight bytes of the BLAKE3 of the same instead, and format 1
+/// had no log. What they wrote stays as it is and is still read: mail does not stay for long.
 namespace ron::mailbox::layout {
 
 namespace lmdb = core::store;
 
-inline constexpr std::uint32_t format = 2;
-inline constexpr std::uint32_t min_reader = 2; ///< who knows no log would not see what is in it
+inline constexpr std::uint32_t format = 3;
+inline constexpr std::uint32_t min_reader = 3; ///< who knows no checksum would put all aside
 
 inline constexpr lmdb::table mail{0};
 inline constexpr lmdb::table states{1};
@@ -59,8 +62,8 @@ private:
 
 /// Appends what a store has to do for a change to be kept.
 void add_steps(lmdb::log_steps& to, const change& c, const time_frame& at);
-/// Puts the hash behind a value that leaves the log.
-void seal(const lmdb::log_step& step, std::vector<std::uint8_t>& value);
+/// The check behind a value that leaves the log, see `core::store::value_end`.
+std::optional<std::uint64_t> seal(const lmdb::log_step& step) noexcept;
 /// The highest sequence number is at least this.
 void add_seq(lmdb::log_steps& to, std::uint64_t seq);
 

@@ -220,8 +220,7 @@ private:
     if (const auto* s = from.pending.find(layout::states, key)) {
       if (s->op == lmdb::log_op::remove)
         return {};
-      std::vector<std::uint8_t> value(s->value.begin(), s->value.end());
-      layout::seal(*s, value);
+      const auto value = lmdb::ended_value(*s, db_->end_value());
       if (auto state = layout::decode_state(key, value, from.at))
         m.state = *state;
       return {};
@@ -322,7 +321,7 @@ open_lmdb_journal(const lmdb_journal_options& options, const core::clock& clock,
   o.environment.tables = layout::table_names();
   o.environment.format = layout::format;
   o.environment.min_reader = layout::min_reader;
-  // Format 1 lies in the same tables; it only had no log.
+  // Older formats lie in the same tables, and `layout` knows their checks; 1 only had no log.
   o.environment.migrate = [](lmdb::transaction&, std::uint32_t) { return result<void>{}; };
   o.end_value = layout::seal;
   o.queue_jobs_max = 4 * options.pending_max;

@@ -1,5 +1,6 @@
 #include "mailbox/verify.hpp"
 
+#include "core/store/log_checkpoint.hpp"
 #include "core/store/log_view.hpp"
 #include "mailbox/layout.hpp"
 
@@ -107,9 +108,8 @@ private:
         continue;
       }
       n += there ? 0 : 1;
-      std::vector<std::uint8_t> value(step.value.begin(), step.value.end());
-      layout::seal(step, value); // the record that it lies in has a check of its own
-      entry(step.key, value);
+      // The record that it lies in has a check of its own.
+      entry(step.key, core::store::ended_value(step, layout::seal));
     }
   }
 

@@ -214,6 +214,65 @@ TEST(NetChanges, RandomHistoriesComeToTheSame) {
   }
 }
 
+/// What a row comes to, the slow and simple way.
+std::vector<log_step> net_of(std::span<const byte_view> payloads, bool trust_fresh) {
+  std::map<std::pair<table, std::string>, std::vector<log_step>> by_key;
+  for (auto p : payloads)
+    while (const auto s = next_step(p))
+      by_key[{s->to, string(s->key)}].push_back(*s);
+  std::vector<log_step> raised, stays, removed;
+  for (const auto& [at, steps] : by_key) {
+    const auto& last = steps.back();
+    if (last.op == log_op::raise)
+      raised.push_back(*std::ranges::max_element(
+        steps, {}, [](const log_step& s) { return load<std::uint64_t>(s.value); }));
+    else if (last.op != log_op::remove)
+      stays.push_back(last);
+    else if (!trust_fresh || steps.front().op != log_op::fresh)
+      removed.insert(removed.begin(), last);
+  }
+  raised.insert(raised.end(), stays.begin(), stays.end());
+  raised.insert(raised.end(), removed.begin(), removed.end());
+  return raised;
+}
+
+// Keys of several senders in turns, in order and not, equal for a while, one the start of another.
+TEST(NetChanges, TheOrderIsThatOfTheKeys) {
+  std::mt19937_64 dice{seed_of_this_run()};
+  constexpr std::array ops{log_op::put, log_op::fresh, log_op::remove};
+  for (int round = 0; round < 400; ++round) {
+    const auto senders = 1 + dice() % 5;
+    const auto disorder = dice() % 3; // of the steps: none, some, most
+    std::uint64_t n = 0;
+    std::vector<log_steps> rows(dice() % 9);
+    for (auto& row : rows)
+      for (auto left = dice() % 40; left > 0; --left) {
+        const bool odd = disorder != 0 && dice() % (disorder == 1 ? 20 : 2) == 0;
+        auto k = key::of(static_cast<std::uint16_t>(dice() % senders), odd ? dice() % 50 : ++n);
+        if (odd && dice() % 2 == 0)
+          k.add(text(std::string(dice() % 6, dice() % 2 == 0 ? '\0' : 'k')));
+        const byte_view v = k;
+        const auto shown = v.last(odd ? 1 + dice() % v.size() : v.size());
+        const table in{static_cast<std::uint16_t>(odd ? dice() % 3 : 0)};
+        const auto op = in == counters ? log_op::raise : odd ? ops[dice() % 3] : log_op::fresh;
+        row.add(op, in, shown, key::of(dice() % 9));
+      }
+    std::vector<byte_view> payloads;
+    for (const auto& r : rows)
+      payloads.push_back(r.view());
+    const bool trust = dice() % 2 == 0;
+    const net_changes net{payloads, trust};
+    const auto wanted = net_of(payloads, trust);
+    ASSERT_EQ(net.all().size(), wanted.size()) << "round " << round;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      ASSERT_EQ(net.all()[i].op, wanted[i].op) << "round " << round << " step " << i;
+      ASSERT_EQ(net.all()[i].to, wanted[i].to);
+      ASSERT_EQ(string(net.all()[i].key), string(wanted[i].key));
+      ASSERT_EQ(string(net.all()[i].value), string(wanted[i].value));
+    }
+  }
+}
+
 TEST(NetChanges, ADamagedRowIsCounted) {
   log_steps s;
   s.add(log_op::put, data, text("a"), text("1"));

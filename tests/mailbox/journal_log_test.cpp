@@ -2,6 +2,7 @@
 #include "core/store/store_watch.hpp"
 #include "mailbox/layout.hpp"
 #include "mailbox_fixture.hpp"
+#include "old_seal.hpp"
 #include "support/stuck_disk.hpp"
 
 #include <cerrno>
@@ -246,9 +247,7 @@ TEST_F(JournalLog, AStoreOfFormatOneGetsItsLog) {
     job.apply = [&](store::transaction& t) -> result<void> {
       auto rest = steps.view();
       const auto s = store::next_step(rest);
-      std::vector<std::uint8_t> value(s->value.begin(), s->value.end());
-      layout::seal(*s, value);
-      if (auto ok = t.put(s->to, s->key, value); !ok)
+      if (auto ok = t.put(s->to, s->key, store::ended_value(*s, old_seal)); !ok)
         return ok;
       constexpr std::string_view seq = "seq", topics = "topics";
       auto named = [](std::string_view n) {

@@ -114,31 +114,6 @@ result<std::uint64_t> copy_data(const std::string& from, const std::string& file
   return bytes;
 }
 
-/// Copies the log that lies in front of an environment. Before the environment: then what the copy
-/// of that does not have yet is in the copy of the log.
-result<std::uint64_t> copy_log(const std::string& from, const std::string& to) {
-  const auto files = read_log(from);
-  if (!files)
-    return std::unexpected{files.error()};
-  std::uint64_t bytes = 0;
-  for (const auto& [slot, image] : *files) {
-    const auto name = log_file_name(to, slot);
-    new_file out{name + ".partial"};
-    if (out.fd() < 0)
-      return io_fail("cannot make " + name + ".partial", errno);
-    for (std::size_t done = 0; done < image.size();) {
-      const auto n = ::write(out.fd(), image.data() + done, image.size() - done);
-      if (n < 0 && errno != EINTR)
-        return io_fail("cannot write " + name, errno);
-      done += n > 0 ? static_cast<std::size_t>(n) : 0;
-    }
-    if (auto code = out.keep(name); code != 0)
-      return io_fail("cannot keep " + name, code);
-    bytes += image.size();
-  }
-  return bytes;
-}
-
 result<void> make_empty_folder(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return io_fail("cannot make " + path, errno);
@@ -162,6 +137,29 @@ result<file_lock> lock_alone(const std::string& path, const char* name, const ch
 }
 
 } // namespace
+
+result<std::uint64_t> copy_log(const std::string& from, const std::string& to) {
+  const auto files = read_log(from);
+  if (!files)
+    return std::unexpected{files.error()};
+  std::uint64_t bytes = 0;
+  for (const auto& [slot, image] : *files) {
+    const auto name = log_file_name(to, slot);
+    new_file out{name + ".partial"};
+    if (out.fd() < 0)
+      return io_fail("cannot make " + name + ".partial", errno);
+    for (std::size_t done = 0; done < image.size();) {
+      const auto n = ::write(out.fd(), image.data() + done, image.size() - done);
+      if (n < 0 && errno != EINTR)
+        return io_fail("cannot write " + name, errno);
+      done += n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
+    if (auto code = out.keep(name); code != 0)
+      return io_fail("cannot keep " + name, code);
+    bytes += image.size();
+  }
+  return bytes;
+}
 
 result<std::uint64_t> copy_environment(const std::string& from, const std::string& to,
                                        const copy_progress& tell) {

@@ -21,6 +21,12 @@ using copy_progress = std::function<void(std::uint64_t written, std::uint64_t ab
 result<std::uint64_t> copy_environment(const std::string& from, const std::string& to,
                                        const copy_progress& tell = {});
 
+/// Copies the log that lies in front of an environment into the folder `to`, which exists. Before
+/// the environment itself: then what the copy of that does not have yet is in the copy of the log.
+/// Returns its bytes, 0 without a log. Errors: busy (the log is held too long), disk_full,
+/// degraded.
+result<std::uint64_t> copy_log(const std::string& from, const std::string& to);
+
 /// What compacting has come to.
 struct compacted {
   std::uint64_t bytes_before = 0; ///< of the file

@@ -1,6 +1,7 @@
 #include "core/store/environment.hpp"
 
 #include "core/log.hpp"
+#include "core/store/copy.hpp"
 #include "core/store/files.hpp"
 #include "core/store/key.hpp"
 #include "core/store/lmdb_error.hpp"
@@ -212,6 +213,9 @@ std::expected<void, open_error> environment::migrate_from(std::uint32_t old_form
     fs::remove_all(partial, error);
     if (::mkdir(partial.c_str(), 0700) != 0)
       return open_fail_errno("cannot make " + partial, errno);
+    if (auto ok = copy_log(options_.path, partial); !ok)
+      return open_fail(open_failure::failed, "cannot copy to " + partial + ": "
+                                               + ok.error().message);
     if (auto rc = ::mdb_env_copy2(env_, partial.c_str(), MDB_CP_COMPACT); rc != 0)
       return open_fail_errno("cannot copy to " + partial, rc);
     if (auto rc = sync_path(partial + "/data.mdb"); rc != 0)

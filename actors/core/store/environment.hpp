@@ -30,8 +30,9 @@ struct environment_options {
   std::vector<std::string> tables;   ///< made when missing; `table` is the place in this list
   std::uint32_t format = 1;          ///< what this program writes
   std::uint32_t min_reader = 1;      ///< oldest program format that can read what it writes
-  /// Turns data of an older format into ours, in one transaction; a copy of the old data lies in
-  /// `<path>/before-<format>` by then. Without it an older format is refused.
+  /// Turns data of an older format into ours, in one transaction; a copy of the old data and of
+  /// the log in front of it lies in `<path>/before-<format>` by then. Without it an older format is
+  /// refused.
   std::function<result<void>(transaction&, std::uint32_t old_format)> migrate;
   /// False: what is not in memory is read alone. The kernel reads up to megabytes around it
   /// otherwise (`read_ahead_kb` of the device), which others wait for, and which pushes out what

@@ -7,27 +7,54 @@
 
 namespace ron::core::store {
 
-result<void> log_checkpoint::make(transaction& t, const log_step& s) {
-  switch (s.op) {
-  case log_op::put:
-  case log_op::fresh:
-    if (!source_.end_value)
-      return t.put(s.to, s.key, s.value);
-    value_.assign(s.value.begin(), s.value.end());
-    source_.end_value(s, value_);
-    return t.put(s.to, s.key, value_);
-  case log_op::remove:
-    break;
-  case log_op::raise: {
-    const auto there = t.get(s.to, s.key);
-    if (!there && there.error().code != ec::not_found)
-      return std::unexpected{there.error()};
-    if (there && load<std::uint64_t>(*there) >= load<std::uint64_t>(s.value))
-      return {};
-    return t.put(s.to, s.key, s.value);
+namespace {
+
+/// Writes the end of a value behind it.
+void put_end(std::uint64_t end, std::span<std::uint8_t> to) noexcept {
+  std::ranges::copy(key::of(end).view(), to.begin());
+}
+
+result<void> raise(transaction& t, const log_step& s) {
+  const auto there = t.get(s.to, s.key);
+  if (!there && there.error().code != ec::not_found)
+    return std::unexpected{there.error()};
+  if (there && load<std::uint64_t>(*there) >= load<std::uint64_t>(s.value))
+    return {};
+  return t.put(s.to, s.key, s.value);
+}
+
+} // namespace
+
+std::vector<std::uint8_t> ended_value(const log_step& s, const value_end& end) {
+  std::vector<std::uint8_t> out(s.value.begin(), s.value.end());
+  if (const auto e = end ? end(s) : std::nullopt) {
+    out.resize(out.size() + sizeof *e);
+    put_end(*e, std::span{out}.last<sizeof *e>());
   }
-  }
-  auto gone = t.del(s.to, s.key);
+  return out;
+}
+
+/// The value and its end go straight into their page.
+result<void> log_checkpoint::put(table_writer& to, const log_step& s) const {
+  const auto end = source_.end_value ? source_.end_value(s) : std::nullopt;
+  const auto room = to.put(s.key, s.value.size() + (end ? sizeof *end : 0));
+  if (!room)
+    return std::unexpected{room.error()};
+  std::ranges::copy(s.value, room->begin());
+  if (end)
+    put_end(*end, room->last(sizeof *end));
+  return {};
+}
+
+result<void> log_checkpoint::make(transaction& t, std::optional<table_writer>& at,
+                                  const log_step& s) {
+  if (s.op == log_op::raise)
+    return raise(t, s);
+  if (!at || at->of() != s.to)
+    at.emplace(t, s.to);
+  if (s.op != log_op::remove)
+    return put(*at, s);
+  auto gone = at->del(s.key);
   return gone || gone.error().code == ec::not_found ? result<void>{} : gone;
 }
 
@@ -71,10 +98,11 @@ result<void> log_checkpoint::apply(transaction& t, table meta) {
   const auto all = changes().all();
   std::size_t bytes = 0;
   next_ = from_;
+  std::optional<table_writer> at;
   while (next_ < all.size() && next_ - from_ < steps_max_ && bytes < slice_bytes) {
     const auto& s = all[next_++];
     bytes += s.key.size() + s.value.size();
-    if (auto ok = make(t, s); !ok)
+    if (auto ok = make(t, at, s); !ok)
       return ok;
   }
   if (next_ < all.size())

@@ -7,13 +7,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ron::core::store {
 
-/// Appends to the value of a step what the environment has behind it and the log does not need, as
-/// a check; nothing for most tables. Any thread.
-using value_end = std::function<void(const log_step&, std::vector<std::uint8_t>& value)>;
+/// Eight bytes that the environment has behind the value of a step and the log does not need, as a
+/// check, big-endian; none for most tables. Any thread.
+using value_end = std::function<std::optional<std::uint64_t>(const log_step&)>;
+
+/// The value of a step as the environment has it. `end` may be null.
+std::vector<std::uint8_t> ended_value(const log_step& s, const value_end& end);
 
 /// Name of the entry in the table `meta` that says which log lies in front of an environment and
 /// how much of it the environment has: id u64, lsn u64.
@@ -69,12 +73,12 @@ public:
 private:
   void submit(environment& env, writer& to);
   result<void> apply(transaction& t, table meta);
-  result<void> make(transaction& t, const log_step& s);
+  result<void> make(transaction& t, std::optional<table_writer>& at, const log_step& s);
+  result<void> put(table_writer& to, const log_step& s) const;
 
   const source source_;
   std::unique_ptr<net_changes> changes_;
   std::function<void(result<void>)> then_;
-  std::vector<std::uint8_t> value_; ///< kept for its room
   std::size_t from_ = 0; ///< all on the writer's thread, as long as it runs
   std::size_t next_ = 0;
   std::size_t steps_max_ = slice_steps;

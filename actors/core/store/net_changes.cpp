@@ -6,29 +6,32 @@
 #include <array>
 #include <compare>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 namespace ron::core::store {
 
 namespace {
 
-/// The table of a step, the start of its key and its number in the row, in 16 bytes: sorting moves
-/// nothing else, and few comparisons have to look at a key.
+/// The start of a step's key and the step's number in the row, in 16 bytes: sorting moves nothing
+/// else, and few comparisons have to look at a key.
 struct place {
-  static constexpr std::size_t start_bytes = 11;
+  static constexpr std::size_t start_bytes = 12;
 
-  std::uint64_t high = 0; ///< table, bytes 0 to 6 of the key
-  std::uint32_t low = 0;  ///< bytes 7 to 10, zeros behind the end
+  std::uint64_t high = 0; ///< bytes 0 to 7 of the key
+  std::uint32_t low = 0;  ///< bytes 8 to 11, zeros behind the end
   std::uint32_t order = 0;
 };
+using places = std::vector<place>;
 
 place place_of(const log_step& s, std::size_t order) noexcept {
-  std::array<std::uint8_t, 1 + place::start_bytes> start{static_cast<std::uint8_t>(s.to)};
-  std::ranges::copy(s.key.first(std::min(s.key.size(), place::start_bytes)), start.begin() + 1);
+  std::array<std::uint8_t, place::start_bytes> start{};
+  std::ranges::copy(s.key.first(std::min(s.key.size(), place::start_bytes)), start.begin());
   return {load<std::uint64_t>(start), load<std::uint32_t>(start, sizeof(std::uint64_t)),
           static_cast<std::uint32_t>(order)};
 }
 
-/// How steps compare: by table and key.
+/// How steps of one table compare: by key.
 class by_key {
 public:
   explicit by_key(std::span<const log_step> steps) noexcept : steps_(steps) {}
@@ -44,15 +47,36 @@ public:
       return ka.size() <=> kb.size(); // what fills up a start is zeros
     return std::lexicographical_compare_three_way(ka.begin(), ka.end(), kb.begin(), kb.end());
   }
-  /// Those of one key in the order in which they came.
-  bool operator()(const place& a, const place& b) const noexcept {
-    const auto c = compare(a, b);
-    return c != 0 ? c < 0 : a.order < b.order;
-  }
+  bool operator()(const place& a, const place& b) const noexcept { return compare(a, b) < 0; }
 
 private:
   std::span<const log_step> steps_;
 };
+
+/// Sorts by merging the rows that are in order already: what one sender wrote is one of them, what
+/// several wrote in turns are few long ones. Those of one key stay in the order in which they came.
+void sort_rows(places& all, const by_key& before) {
+  std::vector<std::size_t> ends; // of the rows
+  for (auto at = all.begin(); at != all.end();) {
+    at = std::is_sorted_until(at, all.end(), before);
+    ends.push_back(static_cast<std::size_t>(at - all.begin()));
+  }
+  places merged(ends.size() > 1 ? all.size() : 0);
+  const auto row = [&all](std::size_t n) { return all.begin() + static_cast<std::ptrdiff_t>(n); };
+  while (ends.size() > 1) {
+    std::size_t from = 0;
+    std::size_t rows = 0;
+    for (std::size_t i = 0; i < ends.size(); i += 2) {
+      const auto middle = ends[i];
+      const auto to = ends[std::min(i + 1, ends.size() - 1)];
+      std::merge(row(from), row(middle), row(middle), row(to),
+                 merged.begin() + static_cast<std::ptrdiff_t>(from), before);
+      ends[rows++] = from = to;
+    }
+    ends.resize(rows);
+    all.swap(merged);
+  }
+}
 
 /// What the steps of one key come to, given in the order in which they came; none = nothing.
 const log_step* merged(std::span<const log_step> steps, std::span<const place> of_key,
@@ -80,30 +104,36 @@ net_changes::net_changes(std::span<const byte_view> payloads, bool trust_fresh) 
     bytes += p.size();
   std::vector<log_step> steps;
   steps.reserve(bytes / usual_step_bytes); // memory that is not touched costs nothing
+  std::vector<places> tables;
   for (auto rest : payloads) {
-    while (auto s = next_step(rest))
+    while (auto s = next_step(rest)) {
+      const auto in = static_cast<std::size_t>(s->to);
+      if (in >= tables.size())
+        tables.resize(in + 1);
+      tables[in].push_back(place_of(*s, steps.size()));
       steps.push_back(*s);
+    }
     damaged_ += rest.empty() ? 0 : 1;
   }
-  std::vector<place> places;
-  places.reserve(steps.size());
-  for (const auto& s : steps)
-    places.push_back(place_of(s, places.size()));
   const by_key order{steps};
-  std::ranges::sort(places, order);
   std::vector<log_step> raised;
   std::vector<log_step> removed;
-  steps_.reserve(places.size());
-  for (auto from = places.begin(); from != places.end();) {
-    const auto to = std::find_if(from, places.end(), [&](const place& p) {
-      return order.compare(*from, p) != 0;
-    });
-    if (const auto* s = merged(steps, {from, to}, trust_fresh))
-      (s->op == log_op::raise ? raised : s->op == log_op::remove ? removed : steps_).push_back(*s);
-    from = to;
+  std::vector<log_step> stays;
+  stays.reserve(steps.size());
+  for (auto& all : tables) {
+    sort_rows(all, order);
+    for (auto from = all.begin(); from != all.end();) {
+      const auto to = std::find_if(std::next(from), all.end(), [&](const place& p) {
+        return order.compare(*from, p) != 0;
+      });
+      if (const auto* s = merged(steps, {from, to}, trust_fresh))
+        (s->op == log_op::raise ? raised : s->op == log_op::remove ? removed : stays).push_back(*s);
+      from = to;
+    }
   }
-  steps_.insert(steps_.begin(), raised.begin(), raised.end());
-  steps_.insert(steps_.end(), removed.rbegin(), removed.rend());
+  stays.insert(stays.begin(), raised.begin(), raised.end());
+  stays.insert(stays.end(), removed.rbegin(), removed.rend());
+  steps_ = std::move(stays);
 }
 
 } // namespace ron::core::store

@@ -93,10 +93,7 @@ bool merged_cursor::settle() {
     steps_ = steps_.subspan(1);
   }
   in_log_ = true;
-  const auto& s = steps_.front();
-  value_.assign(s.value.begin(), s.value.end());
-  if (end_value_)
-    end_value_(s, value_);
+  value_ = ended_value(steps_.front(), end_value_);
   return true;
 }
 

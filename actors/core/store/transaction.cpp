@@ -186,4 +186,43 @@ result<void> transaction::del(table t, byte_view k) {
   return {};
 }
 
+// -- table_writer -----------------------------------------------------------------------------
+
+table_writer::table_writer(transaction& t, table in) noexcept
+  : in_(t), table_(in),
+    error_(::mdb_cursor_open(t.txn_, t.dbis_[static_cast<std::size_t>(in)], &cursor_)) {
+  // nop
+}
+
+table_writer::~table_writer() {
+  if (cursor_ != nullptr)
+    ::mdb_cursor_close(cursor_);
+}
+
+result<std::span<std::uint8_t>> table_writer::put(byte_view k, std::size_t value_bytes) {
+  auto key = to_val(k);
+  MDB_val value{value_bytes, nullptr};
+  auto rc = error_;
+  if (rc == 0) {
+    in_.touched_ = true;
+    rc = ::mdb_cursor_put(cursor_, &key, &value, MDB_RESERVE);
+  }
+  if (rc != 0)
+    return lmdb_fail(rc, "put");
+  return std::span{static_cast<std::uint8_t*>(value.mv_data), value_bytes};
+}
+
+result<void> table_writer::del(byte_view k) {
+  auto key = to_val(k);
+  MDB_val value{};
+  auto rc = error_ != 0 ? error_ : ::mdb_cursor_get(cursor_, &key, &value, MDB_SET);
+  if (rc == 0) {
+    in_.touched_ = true;
+    rc = ::mdb_cursor_del(cursor_, 0);
+  }
+  if (rc != 0)
+    return lmdb_fail(rc, "del");
+  return {};
+}
+
 } // namespace ron::core::store

@@ -139,12 +139,38 @@ public:
   bool touched() const noexcept { return touched_; }
 
 private:
+  friend class table_writer;
+
   result<void> write(table t, byte_view k, byte_view v, unsigned flags);
 
   std::span<const unsigned> dbis_;
   MDB_txn* txn_;
   map_room& room_;
   bool touched_ = false;
+};
+
+/// Changes many entries of one table in a row. Each change begins where the last one was made: in
+/// the order of keys, or against it, most find their page without a search. Lives no longer than
+/// the `write_job::apply` in which it was made.
+class table_writer {
+public:
+  table_writer(transaction& t, table in) noexcept;
+  table_writer(const table_writer&) = delete;
+  table_writer& operator=(const table_writer&) = delete;
+  ~table_writer();
+
+  table of() const noexcept { return table_; }
+  /// Creates or replaces. Returns the place of the value in its page, which the caller fills before
+  /// anything else happens to the transaction. Errors: as `transaction::put`.
+  result<std::span<std::uint8_t>> put(byte_view k, std::size_t value_bytes);
+  /// Removes. Error: not_found.
+  result<void> del(byte_view k);
+
+private:
+  transaction& in_;
+  const table table_;
+  MDB_cursor* cursor_ = nullptr;
+  int error_;
 };
 
 } // namespace ron::core::store

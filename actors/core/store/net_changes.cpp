@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <compare>
-#include <cstring>
 #include <iterator>
-#include <utility>
 
 namespace ron::core::store {
 
@@ -61,7 +59,7 @@ void sort_rows(places& all, const by_key& before) {
     at = std::is_sorted_until(at, all.end(), before);
     ends.push_back(static_cast<std::size_t>(at - all.begin()));
   }
-  places merged(ends.size() > 1 ? all.size() : 0);
+  places longer(ends.size() > 1 ? all.size() : 0);
   const auto row = [&all](std::size_t n) { return all.begin() + static_cast<std::ptrdiff_t>(n); };
   while (ends.size() > 1) {
     std::size_t from = 0;
@@ -70,11 +68,11 @@ void sort_rows(places& all, const by_key& before) {
       const auto middle = ends[i];
       const auto to = ends[std::min(i + 1, ends.size() - 1)];
       std::merge(row(from), row(middle), row(middle), row(to),
-                 merged.begin() + static_cast<std::ptrdiff_t>(from), before);
+                 longer.begin() + static_cast<std::ptrdiff_t>(from), before);
       ends[rows++] = from = to;
     }
     ends.resize(rows);
-    all.swap(merged);
+    all.swap(longer);
   }
 }
 
@@ -118,22 +116,22 @@ net_changes::net_changes(std::span<const byte_view> payloads, bool trust_fresh) 
   const by_key order{steps};
   std::vector<log_step> raised;
   std::vector<log_step> removed;
-  std::vector<log_step> stays;
-  stays.reserve(steps.size());
+  steps_.reserve(steps.size());
   for (auto& all : tables) {
     sort_rows(all, order);
     for (auto from = all.begin(); from != all.end();) {
       const auto to = std::find_if(std::next(from), all.end(), [&](const place& p) {
         return order.compare(*from, p) != 0;
       });
-      if (const auto* s = merged(steps, {from, to}, trust_fresh))
-        (s->op == log_op::raise ? raised : s->op == log_op::remove ? removed : stays).push_back(*s);
+      if (const auto* s = merged(steps, {from, to}, trust_fresh)) {
+        auto& kind = s->op == log_op::raise ? raised : s->op == log_op::remove ? removed : steps_;
+        kind.push_back(*s);
+      }
       from = to;
     }
   }
-  stays.insert(stays.begin(), raised.begin(), raised.end());
-  stays.insert(stays.end(), removed.rbegin(), removed.rend());
-  steps_ = std::move(stays);
+  steps_.insert(steps_.begin(), raised.begin(), raised.end());
+  steps_.insert(steps_.end(), removed.rbegin(), removed.rend());
 }
 
 } // namespace ron::core::store

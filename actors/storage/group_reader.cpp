@@ -22,20 +22,32 @@ constexpr std::uint64_t outboard_cache(std::uint64_t verified_cache) noexcept {
   return std::min<std::uint64_t>(verified_cache / 16, 4u << 20);
 }
 
-/// Groups that are read ahead for one reader: enough to keep a disk busy while they are served.
-constexpr std::uint64_t ahead_max = 16;
+/// Groups in a row that are read ahead together: to the end of the second such row, so that the
+/// disk has something to do while the first one is served.
+constexpr std::uint64_t row_ahead = 32;
 
-/// Has the disk begin with `count` groups from `first` on. One that is in memory costs a system
-/// call.
+/// Has the disk begin with groups from `first` on, no more than `count`. Those that lie next to
+/// each other are one request.
 void read_ahead(const core::store::read_view& view, const layout::record& r, std::uint64_t first,
                 std::uint64_t count) {
-  const auto begin = layout::chunk_key(r.number, first);
+  constexpr std::ptrdiff_t gap_max = 8'192; // rest of a page, head of the next value
+  count = std::min(count, 2 * row_ahead - first % row_ahead);
   auto at = view.scan(layout::chunks);
-  for (bool found = at.seek(begin); found && count > 0; found = at.next(), --count) {
+  core::byte_view whole;
+  for (bool found = at.seek(layout::chunk_key(r.number, first)); found && count > 0;
+       found = at.next(), --count) {
     if (core::store::load<std::uint64_t>(at.key()) != r.number)
-      return;
-    view.read_ahead(at.value());
+      break;
+    const auto v = at.value();
+    const auto gap = whole.empty() ? -1 : v.data() - (whole.data() + whole.size());
+    if (gap >= 0 && gap < gap_max) {
+      whole = {whole.data(), v.data() + v.size()};
+      continue;
+    }
+    view.read_ahead(whole);
+    whole = v;
   }
+  view.read_ahead(whole);
 }
 
 } // namespace
@@ -57,7 +69,7 @@ std::optional<result<group_copy>> group_reader::copy(const core::store::read_vie
                                                      outboard_from from) {
   group_copy out;
   if (p == patience::any && following > 0)
-    read_ahead(view, r, group, 1 + std::min(following, ahead_max));
+    read_ahead(view, r, group, 1 + following);
   const auto key = layout::chunk_key(r.number, group);
   if (p == patience::none && !view.in_memory(layout::chunks, key))
     return std::nullopt;

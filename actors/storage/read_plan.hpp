@@ -18,8 +18,8 @@ struct read_plan {
 };
 
 /// Plans a read of `wanted` bytes from `offset`, as far as there are so many. It stays inside one
-/// group, because a group is what can be verified; the others are asked for one after the other. Error: range_not_satisfiable beyond the end; bad_request for
-/// a length of 0.
+/// group, because a group is what can be verified. Error: range_not_satisfiable beyond the end;
+/// bad_request for no bytes.
 inline core::result<read_plan> plan_read(std::uint64_t object_size, std::uint64_t offset,
                                          std::uint64_t wanted) {
   using namespace core;

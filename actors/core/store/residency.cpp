@@ -120,7 +120,7 @@ bool mapped_file::holds(byte_view v) const noexcept {
 }
 
 void mapped_file::read_ahead(byte_view v) const noexcept {
-  if (holds(v))
+  if (!v.empty() && holds(v))
     ::posix_fadvise(fd_, v.data() - begin_, static_cast<off_t>(v.size()), POSIX_FADV_WILLNEED);
 }
 

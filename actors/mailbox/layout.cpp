@@ -146,11 +146,11 @@ using enum lmdb::log_op;
 void add_one(lmdb::log_steps& to, const keep_mail& c, const time_frame& at) {
   packer p{to, fresh, mail};
   p.add(c.in).add(c.seq).key_ends().add(c.state, at);
-  p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic.text()).add(c.body.id);
-  p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
-  for (const auto& [name, value] : c.body.attrs)
+  p.add(static_cast<std::uint64_t>(c.body->received_at_ms)).add(c.topic).add(c.body->id.text());
+  p.add(c.body->key).add(static_cast<std::uint16_t>(c.body->attrs.size()));
+  for (const auto& [name, value] : c.body->attrs)
     p.add(name).add(value);
-  p.add(c.body.payload.view()).end();
+  p.add(c.body->payload.view()).end();
 }
 
 void add_one(lmdb::log_steps& to, const keep_state& c, const time_frame& at) {
@@ -164,9 +164,9 @@ void add_one(lmdb::log_steps& to, const forget_mail& c, const time_frame&) {
 
 void add_one(lmdb::log_steps& to, const keep_send& c, const time_frame& at) {
   packer p{to, put, sends};
-  p.add(c.in).add(byte_view{c.send.slot}).key_ends();
-  p.add(at.to_wall(c.send.what.until)).add(byte_view{c.send.what.body_hash});
-  p.add(c.send.what.message_id).add(c.send.what.caller).end();
+  p.add(c.in).add(byte_view{c.slot}).key_ends();
+  p.add(at.to_wall(c.what->until)).add(byte_view{c.what->body_hash});
+  p.add(c.what->message_id.text()).add(c.what->caller).end();
 }
 
 void add_one(lmdb::log_steps& to, const forget_send& c, const time_frame&) {

@@ -43,7 +43,7 @@ void partition::note_state(const topic_state& t, std::uint64_t seq, const messag
 }
 
 void partition::move_changes(std::vector<change>& to) {
-  std::ranges::move(changes_, std::back_inserter(to));
+  to.insert(to.end(), changes_.begin(), changes_.end());
   changes_.clear();
 }
 
@@ -149,14 +149,19 @@ void partition::erase(topic_state& t, std::uint64_t seq) {
 
 partition::topic_map::value_type& partition::topic_of(const std::string& name) {
   auto [i, fresh] = topics_.try_emplace(name);
-  if (fresh && stored()) {
+  if (fresh && stored())
     i->second.in = sources_.bucket_of(name);
-    i->second.name = core::bytes::copy(std::string_view{name});
-  }
   return *i;
 }
 
-partition::message& partition::insert(topic_map::value_type& topic, std::uint64_t seq, message m) {
+// A place for a message: it is filled there, then entered.
+partition::message& partition::add(topic_map::value_type& topic, std::uint64_t seq) {
+  auto& all = topic.second.messages;
+  return all.try_emplace(all.end(), seq)->second; // mostly the last
+}
+
+// Counts a message that was added, and puts it where it is looked for.
+void partition::enter(topic_map::value_type& topic, std::uint64_t seq, message& m) {
   auto& t = topic.second;
   const auto size = size_of(m);
   ++messages_;
@@ -164,12 +169,10 @@ partition::message& partition::insert(topic_map::value_type& topic, std::uint64_
   t.bytes += size;
   if (m.expires)
     expiring_.emplace(std::pair{*m.expires, seq}, &topic);
-  auto& there = t.messages.try_emplace(t.messages.end(), seq, std::move(m))->second;
-  if (there.at == place::dead)
-    return there;
-  if (join_line(t, there, seq) && there.at == place::queued)
-    t.queued.emplace(there.when, seq);
-  return there;
+  if (m.at == place::dead)
+    return;
+  if (join_line(t, m, seq) && m.at == place::queued)
+    t.queued.emplace(m.when, seq);
 }
 
 // Puts a message at the end of its key's line; true if it is the one that may be delivered.
@@ -249,12 +252,12 @@ void partition::clear() {
 void partition::restore(stored_mail s) {
   auto& topic = topic_of(s.topic);
   auto& t = topic.second;
-  message fresh;
-  static_cast<mail_body&>(fresh) = std::move(s.body);
-  static_cast<mail_state&>(fresh) = s.state;
-  if (auto id = core::ulid::parse(fresh.id))
+  auto& m = add(topic, s.seq);
+  static_cast<mail_body&>(m) = std::move(s.body);
+  static_cast<mail_state&>(m) = s.state;
+  if (auto id = core::ulid::parse(m.id))
     newest_ms_ = std::max(newest_ms_, id->time_ms() + 1); // its random part says nothing
-  auto& m = insert(topic, s.seq, std::move(fresh));
+  enter(topic, s.seq, m);
   if (m.at == place::dead) {
     t.dead.insert(s.seq);
     ++dead_;

@@ -48,7 +48,7 @@ public:
   };
 
   packed_object() noexcept = default;
-  // Members that are not there are neither set nor copied: of the room for twelve most calls use two.
+  // Room that no member uses is neither set nor copied: most calls have two or three of them.
   packed_object(const packed_object& o) noexcept : input_(o.input_) { take_members(o); }
   packed_object(packed_object&& o) noexcept : input_(std::move(o.input_)) { take_members(o); }
   packed_object& operator=(const packed_object& o) noexcept {

@@ -95,16 +95,20 @@ public:
 
   template <std::unsigned_integral T>
   packer& add(T x) {
-    if (size_ + sizeof(T) > numbers_.size())
+    if (size_ + sizeof(T) > short_.size())
       flush();
     const T be = std::endian::native == std::endian::little ? std::byteswap(x) : x;
-    std::memcpy(numbers_.data() + size_, &be, sizeof be);
+    std::memcpy(short_.data() + size_, &be, sizeof be);
     size_ += sizeof be;
     return *this;
   }
   packer& add(byte_view v) {
-    flush();
-    to_.add(v);
+    if (v.size() > short_.size())
+      return add_long(v);
+    if (size_ + v.size() > short_.size())
+      flush();
+    std::ranges::copy(v, short_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += v.size();
     return *this;
   }
   packer& add(std::string_view s) {
@@ -132,12 +136,17 @@ public:
   }
 
 private:
+  packer& add_long(byte_view v) {
+    flush();
+    to_.add(v);
+    return *this;
+  }
   void flush() {
-    to_.add(byte_view{numbers_}.first(std::exchange(size_, 0)));
+    to_.add(byte_view{short_}.first(std::exchange(size_, 0)));
   }
 
   lmdb::log_steps& to_;
-  std::array<std::uint8_t, 64> numbers_; ///< numbers in a row are appended together
+  std::array<std::uint8_t, 128> short_; ///< what is short is appended together
   std::size_t size_ = 0;
 };
 

@@ -2,7 +2,6 @@
 
 #include "core/ids.hpp"
 
-#include <algorithm>
 #include <array>
 #include <compare>
 #include <concepts>

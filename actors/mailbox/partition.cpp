@@ -6,7 +6,6 @@
 #include "mailbox/receipt.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace ron::mailbox {
 
@@ -60,21 +59,21 @@ std::vector<delivery> partition::receive(const std::string& topic, const batch& 
   sweep(*i, now);
   std::size_t bytes = 0;
   while (out.size() < most.messages && bytes < most.payload_bytes && !t.queued.empty()
-         && t.queued.begin()->first <= now) {
-    const auto seq = t.queued.begin()->second;
+         && t.queued.front().when <= now) {
+    const auto seq = t.queued.front().seq;
     auto& m = t.messages.at(seq);
     if (m.expires && *m.expires <= now) { // `expire` has not come to it yet
       ++totals_.expired_total;
       erase(t, seq);
       continue;
     }
-    t.queued.erase(t.queued.begin());
+    t.queued.pop_front();
     m.at = place::in_flight;
     m.when = now + visibility;
     m.nonce = sources_.random();
     totals_.redelivered_total += m.attempts > 0;
     ++m.attempts;
-    t.in_flight.emplace(m.when, seq);
+    t.in_flight.insert({m.when, seq});
     note_state(t, seq, m);
     out.push_back(delivery_of(m));
     out.back().receipt = make_receipt(seq, m.nonce);
@@ -106,9 +105,9 @@ void partition::expire(instant now) {
 void partition::sweep(topic_map::value_type& topic, instant now) {
   auto& t = topic.second;
   for (auto n = limits_.sweep_max;
-       n > 0 && !t.in_flight.empty() && t.in_flight.begin()->first <= now; --n) {
-    const auto seq = t.in_flight.begin()->second;
-    t.in_flight.erase(t.in_flight.begin());
+       n > 0 && !t.in_flight.empty() && t.in_flight.front().when <= now; --n) {
+    const auto seq = t.in_flight.front().seq;
+    t.in_flight.pop_front();
     if (t.messages.at(seq).attempts >= limits_.attempts_max)
       bury(topic, seq, now);
     else
@@ -124,7 +123,7 @@ void partition::queue(topic_state& t, std::uint64_t seq, instant visible_from, i
   }
   m.at = place::queued;
   m.when = visible_from;
-  t.queued.emplace(visible_from, seq);
+  t.queued.insert({visible_from, seq});
 }
 
 void partition::bury(topic_map::value_type& topic, std::uint64_t seq, instant now) {
@@ -172,7 +171,7 @@ void partition::enter(topic_map::value_type& topic, std::uint64_t seq, message& 
   if (m.at == place::dead)
     return;
   if (join_line(t, m, seq) && m.at == place::queued)
-    t.queued.emplace(m.when, seq);
+    t.queued.insert({m.when, seq});
 }
 
 // Puts a message at the end of its key's line; true if it is the one that may be delivered.
@@ -226,7 +225,7 @@ void partition::release_key(topic_state& t, const message& m, std::uint64_t seq)
   } else if (was_front) {
     const auto next = line->second.front();
     if (auto& n = t.messages.at(next); n.at == place::queued)
-      t.queued.emplace(n.when, next);
+      t.queued.insert({n.when, next});
   }
 }
 
@@ -262,7 +261,7 @@ void partition::restore(stored_mail s) {
     t.dead.insert(s.seq);
     ++dead_;
   } else if (m.at == place::in_flight) {
-    t.in_flight.emplace(m.when, s.seq);
+    t.in_flight.insert({m.when, s.seq});
     if (m.key.empty())
       return;
     auto& line = t.keys.at(m.key); // whoever is in flight is the front of its line

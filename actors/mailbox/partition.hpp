@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/live.hpp"
 #include "mailbox/change.hpp"
+#include "mailbox/timeline.hpp"
 
 #include <array>
 #include <chrono>
@@ -266,7 +267,6 @@ public:
 
 private:
   struct message : mail_body, mail_state {};
-  using timeline = std::set<std::pair<core::instant, std::uint64_t>>;
   struct topic_state {
     bucket in = 0;
     std::uint64_t bytes = 0;

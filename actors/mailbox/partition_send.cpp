@@ -184,7 +184,7 @@ void partition::confirm(const admission& a, instant now) {
       ++totals_.expired_total;
       erase(t, seq);
     } else if (m.key.empty() || t.keys.at(m.key).front() == seq) {
-      t.queued.emplace_hint(t.queued.end(), m.when, seq); // mostly the last
+      t.queued.insert({m.when, seq});
     }
   }
   drop_if_empty(topic);

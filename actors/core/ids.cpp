@@ -58,18 +58,6 @@ void put_digits(char* to, std::uint64_t bits) noexcept {
     to[i] = crockford[bits & 31];
 }
 
-std::array<char, ulid::text_size> ulid_text(const ulid& u) noexcept {
-  std::array<char, ulid::text_size> out{};
-  // 26 digits are 130 bits, the first two always zero.
-  const auto high = big_endian(u.value.data());
-  const auto low = big_endian(u.value.data() + 8);
-  out[0] = crockford[high >> 61];
-  out[1] = crockford[high >> 56 & 31];
-  put_digits(out.data() + 2, high << 4 | low >> 60);
-  put_digits(out.data() + 14, low);
-  return out;
-}
-
 } // namespace
 
 void random_bytes(std::span<std::uint8_t> out) noexcept {
@@ -127,8 +115,20 @@ std::int64_t ulid::time_ms() const noexcept {
   return t;
 }
 
+std::array<char, ulid::text_size> ulid::digits() const noexcept {
+  std::array<char, text_size> out{};
+  // 26 digits are 130 bits, the first two always zero.
+  const auto high = big_endian(value.data());
+  const auto low = big_endian(value.data() + 8);
+  out[0] = crockford[high >> 61];
+  out[1] = crockford[high >> 56 & 31];
+  put_digits(out.data() + 2, high << 4 | low >> 60);
+  put_digits(out.data() + 14, low);
+  return out;
+}
+
 std::string ulid::to_text() const {
-  auto t = ulid_text(*this);
+  const auto t = digits();
   return {t.data(), t.size()};
 }
 
@@ -150,7 +150,7 @@ std::optional<ulid> ulid::parse(std::string_view text) noexcept {
 }
 
 corr_id::corr_id(const ulid& u) : size_(ulid::text_size) {
-  auto t = ulid_text(u);
+  const auto t = u.digits();
   std::ranges::copy(t, text_.begin());
 }
 

@@ -54,6 +54,7 @@ struct ulid {
 
   auto operator<=>(const ulid&) const = default;
   std::int64_t time_ms() const noexcept;
+  std::array<char, text_size> digits() const noexcept;
   std::string to_text() const;
   /// Upper or lower case, no look-alike letters, not above the largest value.
   static std::optional<ulid> parse(std::string_view text) noexcept;

@@ -169,14 +169,14 @@ private:
   byte_view rest_;
   lists may_;
   std::size_t values_ = 0;
-  extents inner_{}; ///< of an object in a list: only looked at
+  extents inner_; ///< of an object in a list: only looked at
 };
 
 std::optional<packed_object> packed_object::scan(bytes cbor) {
   if (cbor.size() > limits::json_body_bytes_max)
     return std::nullopt;
   reader in{cbor.view(), 0, reader::lists::of_objects_too};
-  std::optional<packed_object> out{packed_object{}};
+  std::optional<packed_object> out{std::in_place};
   if (!in.read(*out) || !in.at_end())
     return std::nullopt;
   out->input_ = std::move(cbor);

@@ -3,6 +3,7 @@
 #include "core/bytes.hpp"
 #include "core/json_fwd.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -45,6 +46,22 @@ public:
           return;
     }
   };
+
+  packed_object() noexcept = default;
+  // Room that no member uses is neither set nor copied: most calls have two or three of them.
+  packed_object(const packed_object& o) noexcept : input_(o.input_) { take_members(o); }
+  packed_object(packed_object&& o) noexcept : input_(std::move(o.input_)) { take_members(o); }
+  packed_object& operator=(const packed_object& o) noexcept {
+    input_ = o.input_;
+    take_members(o);
+    return *this;
+  }
+  packed_object& operator=(packed_object&& o) noexcept {
+    input_ = std::move(o.input_);
+    take_members(o);
+    return *this;
+  }
+  ~packed_object() = default;
 
   /// Nothing if `cbor` is not of the plain form, has more than `values_max` values or more than
   /// `bytes_max` bytes as `json_limits` says. Any thread.
@@ -90,15 +107,20 @@ public:
 private:
   /// Where a member lies in the input: small, because one of these is in every call.
   struct extent {
-    std::uint64_t number = 0;
-    std::uint32_t key_head = 0; ///< each part ends where the next one begins
-    std::uint32_t key = 0;
-    std::uint32_t value_head = 0;
-    std::uint32_t content = 0;
-    std::uint32_t end = 0;
-    type is = type::text;
+    std::uint64_t number;
+    std::uint32_t key_head; ///< each part ends where the next one begins
+    std::uint32_t key;
+    std::uint32_t value_head;
+    std::uint32_t content;
+    std::uint32_t end;
+    type is;
   };
   class reader;
+
+  void take_members(const packed_object& o) noexcept {
+    size_ = o.size_;
+    std::copy_n(o.members_.begin(), size_, members_.begin());
+  }
 
   std::string_view key(std::size_t i) const noexcept {
     return input_.text().substr(members_[i].key, members_[i].value_head - members_[i].key);
@@ -108,8 +130,8 @@ private:
   static std::string_view take_text(byte_view& rest) noexcept;
 
   bytes input_;
-  std::array<extent, members_max> members_{};
   std::size_t size_ = 0;
+  std::array<extent, members_max> members_; ///< the first `size_`
 };
 
 } // namespace ron::core

@@ -2,12 +2,15 @@
 
 #include "core/bytes.hpp"
 #include "core/clock.hpp"
+#include "mailbox/message_id.hpp"
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <variant>
 
 namespace ron::mailbox {
@@ -33,7 +36,7 @@ struct mail_state {
 
 /// What does not.
 struct mail_body {
-  std::string id;
+  message_id id;
   core::bytes payload;
   std::string key;
   std::map<std::string, std::string> attrs;
@@ -44,7 +47,7 @@ struct mail_body {
 struct remembered_send {
   std::string caller;
   std::array<std::uint8_t, 32> body_hash{};
-  std::string message_id;
+  mailbox::message_id message_id;
   core::instant until{};
 };
 
@@ -61,12 +64,14 @@ struct stored_send {
 };
 
 /// Steps of a partition that a store has to keep. Each says how one thing is now, as a whole: any
-/// of them may be lost with its transaction and the rest still makes sense.
+/// of them may be lost with its transaction and the rest still makes sense. What never changes is
+/// not copied into a step: it stays where it is in the partition until the send that brought it is
+/// confirmed or cancelled.
 struct keep_mail {
   bucket in = 0;
   std::uint64_t seq = 0;
-  core::bytes topic; ///< its name; messages of a topic share it
-  mail_body body;
+  std::string_view topic;
+  const mail_body* body = nullptr;
   mail_state state;
 };
 struct keep_state {
@@ -80,12 +85,14 @@ struct forget_mail {
 };
 struct keep_send {
   bucket in = 0;
-  stored_send send;
+  send_slot slot{};
+  const remembered_send* what = nullptr;
 };
 struct forget_send {
   bucket in = 0;
   send_slot slot{};
 };
 using change = std::variant<keep_mail, keep_state, forget_mail, keep_send, forget_send>;
+static_assert(std::is_trivially_copyable_v<change>, "a row of them moves as a block of memory");
 
 } // namespace ron::mailbox

@@ -113,7 +113,7 @@ void add_entry(mailbox_self self, std::size_t at, std::size_t end, Then then) {
   auto& g = st.gathered;
   for (auto i = g.batch.ends.empty() ? 0 : g.batch.ends.back(); i < end; ++i)
     if (const auto* mail = std::get_if<keep_mail>(&g.batch.changes[i]))
-      g.bytes += mail->body.payload.size();
+      g.bytes += mail->body->payload.size();
   ++st.seats[at].outstanding;
   g.batch.ends.push_back(end);
   g.then.push_back({at, std::move(then)});

@@ -101,16 +101,20 @@ public:
 
   template <std::unsigned_integral T>
   packer& add(T x) {
-    if (size_ + sizeof(T) > numbers_.size())
+    if (size_ + sizeof(T) > short_.size())
       flush();
     const T be = std::endian::native == std::endian::little ? std::byteswap(x) : x;
-    std::memcpy(numbers_.data() + size_, &be, sizeof be);
+    std::memcpy(short_.data() + size_, &be, sizeof be);
     size_ += sizeof be;
     return *this;
   }
   packer& add(byte_view v) {
-    flush();
-    to_.add(v);
+    if (v.size() > short_.size())
+      return add_long(v);
+    if (size_ + v.size() > short_.size())
+      flush();
+    std::ranges::copy(v, short_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += v.size();
     return *this;
   }
   packer& add(std::string_view s) {
@@ -138,12 +142,17 @@ public:
   }
 
 private:
+  packer& add_long(byte_view v) {
+    flush();
+    to_.add(v);
+    return *this;
+  }
   void flush() {
-    to_.add(byte_view{numbers_}.first(std::exchange(size_, 0)));
+    to_.add(byte_view{short_}.first(std::exchange(size_, 0)));
   }
 
   lmdb::log_steps& to_;
-  std::array<std::uint8_t, 64> numbers_; ///< numbers in a row are appended together
+  std::array<std::uint8_t, 128> short_; ///< what is short is appended together
   std::size_t size_ = 0;
 };
 
@@ -152,11 +161,11 @@ using enum lmdb::log_op;
 void add_one(lmdb::log_steps& to, const keep_mail& c, const time_frame& at) {
   packer p{to, fresh, mail};
   p.add(c.in).add(c.seq).key_ends().add(c.state, at);
-  p.add(static_cast<std::uint64_t>(c.body.received_at_ms)).add(c.topic.text()).add(c.body.id);
-  p.add(c.body.key).add(static_cast<std::uint16_t>(c.body.attrs.size()));
-  for (const auto& [name, value] : c.body.attrs)
+  p.add(static_cast<std::uint64_t>(c.body->received_at_ms)).add(c.topic).add(c.body->id.text());
+  p.add(c.body->key).add(static_cast<std::uint16_t>(c.body->attrs.size()));
+  for (const auto& [name, value] : c.body->attrs)
     p.add(name).add(value);
-  p.add(c.body.payload.view()).end();
+  p.add(c.body->payload.view()).end();
 }
 
 void add_one(lmdb::log_steps& to, const keep_state& c, const time_frame& at) {
@@ -170,9 +179,9 @@ void add_one(lmdb::log_steps& to, const forget_mail& c, const time_frame&) {
 
 void add_one(lmdb::log_steps& to, const keep_send& c, const time_frame& at) {
   packer p{to, put, sends};
-  p.add(c.in).add(byte_view{c.send.slot}).key_ends();
-  p.add(at.to_wall(c.send.what.until)).add(byte_view{c.send.what.body_hash});
-  p.add(c.send.what.message_id).add(c.send.what.caller).end();
+  p.add(c.in).add(byte_view{c.slot}).key_ends();
+  p.add(at.to_wall(c.what->until)).add(byte_view{c.what->body_hash});
+  p.add(c.what->message_id.text()).add(c.what->caller).end();
 }
 
 void add_one(lmdb::log_steps& to, const forget_send& c, const time_frame&) {

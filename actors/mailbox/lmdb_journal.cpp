@@ -40,7 +40,7 @@ encoded encode(const journal_batch& b, const layout::time_frame& at) {
   std::size_t payloads = 0;
   for (const auto& c : b.changes)
     if (const auto* mail = std::get_if<keep_mail>(&c))
-      payloads += mail->body.payload.size();
+      payloads += mail->body->payload.size();
   encoded out;
   auto& steps = out.job.steps;
   steps.reserve(b.changes.size() * about_a_change + payloads);

@@ -232,7 +232,7 @@ partition_sources sources_of(const std::shared_ptr<journal>& store,
   partition_sources s;
   s.random = random_number;
   s.make_id = [ids = std::make_shared<core::id_source>()](std::int64_t wall_ms) {
-    return ids->next_ulid(wall_ms).to_text();
+    return message_id{ids->next_ulid(wall_ms)};
   };
   s.next_seqs = [last_seq](std::size_t n) {
     return last_seq->fetch_add(n, std::memory_order_relaxed) + 1;

@@ -192,7 +192,7 @@ void serve_look(const role& box, bool dead, const exchange_ptr& x) {
       [x](const headlines& page) {
         json items = json::array();
         for (const auto& h : page.items)
-          items.push_back({{"message_id", h.message_id},
+          items.push_back({{"message_id", h.message_id.text()},
                            {"key", h.key.empty() ? json(nullptr) : json(h.key)},
                            {"attempts", h.attempts},
                            {"size", h.size},

@@ -6,7 +6,6 @@
 #include "mailbox/receipt.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace ron::mailbox {
 
@@ -43,7 +42,7 @@ void partition::note_state(const topic_state& t, std::uint64_t seq, const messag
 }
 
 void partition::move_changes(std::vector<change>& to) {
-  std::ranges::move(changes_, std::back_inserter(to));
+  to.insert(to.end(), changes_.begin(), changes_.end());
   changes_.clear();
 }
 
@@ -60,21 +59,21 @@ std::vector<delivery> partition::receive(const std::string& topic, const batch& 
   sweep(*i, now);
   std::size_t bytes = 0;
   while (out.size() < most.messages && bytes < most.payload_bytes && !t.queued.empty()
-         && t.queued.begin()->first <= now) {
-    const auto seq = t.queued.begin()->second;
+         && t.queued.front().when <= now) {
+    const auto seq = t.queued.front().seq;
     auto& m = t.messages.at(seq);
     if (m.expires && *m.expires <= now) { // `expire` has not come to it yet
       ++totals_.expired_total;
       erase(t, seq);
       continue;
     }
-    t.queued.erase(t.queued.begin());
+    t.queued.pop_front();
     m.at = place::in_flight;
     m.when = now + visibility;
     m.nonce = sources_.random();
     totals_.redelivered_total += m.attempts > 0;
     ++m.attempts;
-    t.in_flight.emplace(m.when, seq);
+    t.in_flight.insert({m.when, seq});
     note_state(t, seq, m);
     out.push_back(delivery_of(m));
     out.back().receipt = make_receipt(seq, m.nonce);
@@ -106,9 +105,9 @@ void partition::expire(instant now) {
 void partition::sweep(topic_map::value_type& topic, instant now) {
   auto& t = topic.second;
   for (auto n = limits_.sweep_max;
-       n > 0 && !t.in_flight.empty() && t.in_flight.begin()->first <= now; --n) {
-    const auto seq = t.in_flight.begin()->second;
-    t.in_flight.erase(t.in_flight.begin());
+       n > 0 && !t.in_flight.empty() && t.in_flight.front().when <= now; --n) {
+    const auto seq = t.in_flight.front().seq;
+    t.in_flight.pop_front();
     if (t.messages.at(seq).attempts >= limits_.attempts_max)
       bury(topic, seq, now);
     else
@@ -124,7 +123,7 @@ void partition::queue(topic_state& t, std::uint64_t seq, instant visible_from, i
   }
   m.at = place::queued;
   m.when = visible_from;
-  t.queued.emplace(visible_from, seq);
+  t.queued.insert({visible_from, seq});
 }
 
 void partition::bury(topic_map::value_type& topic, std::uint64_t seq, instant now) {
@@ -149,14 +148,19 @@ void partition::erase(topic_state& t, std::uint64_t seq) {
 
 partition::topic_map::value_type& partition::topic_of(const std::string& name) {
   auto [i, fresh] = topics_.try_emplace(name);
-  if (fresh && stored()) {
+  if (fresh && stored())
     i->second.in = sources_.bucket_of(name);
-    i->second.name = core::bytes::copy(std::string_view{name});
-  }
   return *i;
 }
 
-partition::message& partition::insert(topic_map::value_type& topic, std::uint64_t seq, message m) {
+// A place for a message: it is filled there, then entered.
+partition::message& partition::add(topic_map::value_type& topic, std::uint64_t seq) {
+  auto& all = topic.second.messages;
+  return all.try_emplace(all.end(), seq)->second; // mostly the last
+}
+
+// Counts a message that was added, and puts it where it is looked for.
+void partition::enter(topic_map::value_type& topic, std::uint64_t seq, message& m) {
   auto& t = topic.second;
   const auto size = size_of(m);
   ++messages_;
@@ -164,12 +168,10 @@ partition::message& partition::insert(topic_map::value_type& topic, std::uint64_
   t.bytes += size;
   if (m.expires)
     expiring_.emplace(std::pair{*m.expires, seq}, &topic);
-  auto& there = t.messages.try_emplace(t.messages.end(), seq, std::move(m))->second;
-  if (there.at == place::dead)
-    return there;
-  if (join_line(t, there, seq) && there.at == place::queued)
-    t.queued.emplace(there.when, seq);
-  return there;
+  if (m.at == place::dead)
+    return;
+  if (join_line(t, m, seq) && m.at == place::queued)
+    t.queued.insert({m.when, seq});
 }
 
 // Puts a message at the end of its key's line; true if it is the one that may be delivered.
@@ -223,7 +225,7 @@ void partition::release_key(topic_state& t, const message& m, std::uint64_t seq)
   } else if (was_front) {
     const auto next = line->second.front();
     if (auto& n = t.messages.at(next); n.at == place::queued)
-      t.queued.emplace(n.when, next);
+      t.queued.insert({n.when, next});
   }
 }
 
@@ -249,17 +251,17 @@ void partition::clear() {
 void partition::restore(stored_mail s) {
   auto& topic = topic_of(s.topic);
   auto& t = topic.second;
-  message fresh;
-  static_cast<mail_body&>(fresh) = std::move(s.body);
-  static_cast<mail_state&>(fresh) = s.state;
-  if (auto id = core::ulid::parse(fresh.id))
+  auto& m = add(topic, s.seq);
+  static_cast<mail_body&>(m) = std::move(s.body);
+  static_cast<mail_state&>(m) = s.state;
+  if (auto id = core::ulid::parse(m.id))
     newest_ms_ = std::max(newest_ms_, id->time_ms() + 1); // its random part says nothing
-  auto& m = insert(topic, s.seq, std::move(fresh));
+  enter(topic, s.seq, m);
   if (m.at == place::dead) {
     t.dead.insert(s.seq);
     ++dead_;
   } else if (m.at == place::in_flight) {
-    t.in_flight.emplace(m.when, s.seq);
+    t.in_flight.insert({m.when, s.seq});
     if (m.key.empty())
       return;
     auto& line = t.keys.at(m.key); // whoever is in flight is the front of its line

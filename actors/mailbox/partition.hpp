@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/live.hpp"
 #include "mailbox/change.hpp"
+#include "mailbox/timeline.hpp"
 
 #include <array>
 #include <chrono>
@@ -67,7 +68,7 @@ struct outgoing_batch : sending {
 
 /// The answer to a send.
 struct sent {
-  std::string message_id;
+  mailbox::message_id message_id;
   bool duplicate = false;
 };
 
@@ -94,7 +95,7 @@ struct accepted : admission {
 
 /// One delivery of one message.
 struct delivery {
-  std::string message_id;
+  mailbox::message_id message_id;
   core::bytes payload;
   std::map<std::string, std::string> attrs;
   std::string key;
@@ -118,7 +119,7 @@ struct reading {
 
 /// The head of a waiting message, for a peek.
 struct headline {
-  std::string message_id;
+  mailbox::message_id message_id;
   std::string key;
   std::uint32_t attempts = 0;
   std::uint64_t size = 0;
@@ -171,7 +172,7 @@ struct partition_sources {
   /// Uniform 64-bit numbers: receipts must not be guessable, back-off has jitter.
   std::function<std::uint64_t()> random;
   /// Message ids in ascending order, none of them from before `wall_ms`.
-  std::function<std::string(std::int64_t wall_ms)> make_id;
+  std::function<message_id(std::int64_t wall_ms)> make_id;
   /// The first of so many numbers in a row, above all that messages of the store ever had.
   std::function<std::uint64_t(std::size_t)> next_seqs;
   /// Where a topic lies in the store. Null: there is no store. Then nothing is kept of changes,
@@ -246,6 +247,7 @@ public:
   /// True while there is something that the store has to keep.
   bool changed() const noexcept { return !changes_.empty(); }
   /// What that is, since the last call, in order.
+  /// They are to be written before anything of them is confirmed or cancelled.
   std::vector<change> take_changes() { return std::exchange(changes_, {}); }
   /// The same, behind what `to` has.
   void move_changes(std::vector<change>& to);
@@ -264,10 +266,8 @@ public:
 
 private:
   struct message : mail_body, mail_state {};
-  using timeline = std::set<std::pair<core::instant, std::uint64_t>>;
   struct topic_state {
     bucket in = 0;
-    core::bytes name;                                                 ///< only if it is stored
     std::uint64_t bytes = 0;
     std::map<std::uint64_t, message> messages;                        ///< by sequence number
     timeline queued;                                                  ///< by visible-from
@@ -302,7 +302,8 @@ private:
   void expire(core::instant now);
   void sweep(topic_map::value_type& topic, core::instant now);
   topic_map::value_type& topic_of(const std::string& name);
-  message& insert(topic_map::value_type& topic, std::uint64_t seq, message m);
+  message& add(topic_map::value_type& topic, std::uint64_t seq);
+  void enter(topic_map::value_type& topic, std::uint64_t seq, message& m);
   bool join_line(topic_state& t, const message& m, std::uint64_t seq);
   void queue(topic_state& t, std::uint64_t seq, core::instant visible_from, core::instant now);
   void bury(topic_map::value_type& topic, std::uint64_t seq, core::instant now);

@@ -211,7 +211,7 @@ std::size_t partition::redrive(const std::string& topic, std::size_t max, instan
     m.when = now;
     note_state(t, seq, m);
     if (join_line(t, m, seq)) // behind what came since: its turn in the old order is over
-      t.queued.emplace(now, seq);
+      t.queued.insert({now, seq});
   }
   return n;
 }
@@ -275,9 +275,9 @@ std::optional<instant> partition::next_delivery(const std::string& topic) const 
   const auto& t = i->second;
   std::optional<instant> at;
   if (!t.queued.empty())
-    at = t.queued.begin()->first;
-  if (!t.in_flight.empty() && (!at || t.in_flight.begin()->first < *at))
-    at = t.in_flight.begin()->first;
+    at = t.queued.front().when;
+  if (!t.in_flight.empty() && (!at || t.in_flight.front().when < *at))
+    at = t.in_flight.front().when;
   return at;
 }
 

@@ -110,20 +110,21 @@ result<admission> partition::send(const sending& from, std::span<outgoing_messag
 const partition::message& partition::accept(topic_map::value_type& topic, std::uint64_t seq,
                                             outgoing_message& m, instant now,
                                             std::int64_t wall_ms) {
-  message fresh;
-  fresh.id = sources_.make_id(std::max(wall_ms, newest_ms_));
-  fresh.payload = std::move(m.payload);
-  fresh.key = std::move(m.key);
-  fresh.attrs = std::move(m.attrs);
-  fresh.received_at_ms = wall_ms;
-  fresh.when = now + m.delay;
+  auto& there = add(topic, seq);
+  there.id = sources_.make_id(std::max(wall_ms, newest_ms_));
+  there.payload = std::move(m.payload);
+  there.key = std::move(m.key);
+  there.attrs = std::move(m.attrs);
+  there.received_at_ms = wall_ms;
+  there.when = now + m.delay;
   if (m.ttl)
-    fresh.expires = now + *m.ttl;
+    there.expires = now + *m.ttl;
   if (stored()) {
-    changes_.emplace_back(keep_mail{topic.second.in, seq, topic.second.name, fresh, fresh});
-    fresh.at = place::unconfirmed;
+    changes_.emplace_back(keep_mail{topic.second.in, seq, topic.first, &there, there});
+    there.at = place::unconfirmed;
   }
-  return insert(topic, seq, std::move(fresh));
+  enter(topic, seq, there);
+  return there;
 }
 
 /// Answers for those messages that are remembered, and slots for all. Not 0: the last of them that
@@ -183,7 +184,7 @@ void partition::confirm(const admission& a, instant now) {
       ++totals_.expired_total;
       erase(t, seq);
     } else if (m.key.empty() || t.keys.at(m.key).front() == seq) {
-      t.queued.emplace_hint(t.queued.end(), m.when, seq); // mostly the last
+      t.queued.insert({m.when, seq});
     }
   }
   drop_if_empty(topic);
@@ -212,13 +213,14 @@ void partition::remember(const std::string& caller, const send_slot& slot,
   r.until = now + limits_.dedup_window.get();
   r.in = in;
   if (stored()) {
-    changes_.emplace_back(keep_send{in, {slot, r}});
     r.unconfirmed = seq;
     unconfirmed_sends_.emplace(seq, slot);
   }
   ++sends_of_caller_[caller];
   sends_expiring_.emplace(r.until, slot);
-  sends_.emplace(slot, std::move(r));
+  const auto& there = sends_.emplace(slot, std::move(r)).first->second;
+  if (stored())
+    changes_.emplace_back(keep_send{in, slot, &there});
 }
 
 void partition::forget(send_map::iterator i) {

@@ -66,7 +66,7 @@ void read_sending(object_reader& in, const exchange_ptr& x, sending& s) {
 }
 
 json to_json(const sent& s) {
-  return {{"message_id", s.message_id}, {"duplicate", s.duplicate}};
+  return {{"message_id", s.message_id.text()}, {"duplicate", s.duplicate}};
 }
 
 json to_json(const sent_batch& b) {

@@ -159,7 +159,7 @@ json shown_json(const delivery& d) {
   for (const auto& [k, v] : d.attrs)
     attrs[k] = v;
   const auto bytes = d.payload.view();
-  return {{"message_id", d.message_id},
+  return {{"message_id", d.message_id.text()},
           {"payload", json::binary(std::vector<std::uint8_t>(bytes.begin(), bytes.end()))},
           {"key", d.key.empty() ? json(nullptr) : json(d.key)},
           {"attrs", std::move(attrs)},

@@ -106,10 +106,10 @@ result<principal> gate::identify(const transport::call& c) const {
 
 // Whoever shows a bad token is counted as the address it comes from, or guessing would be free.
 result<void> gate::check_rates(const transport::call& c, const principal& who) {
-  const auto now = nanos_of(clock_.now());
   const bool through_tor = c.via == transport::wire::oap_tor;
   if (who.is == principal::kind::local_operator && !through_tor)
     return {};
+  const auto now = nanos_of(clock_.now());
   if (through_tor && who.is != principal::kind::anonymous) {
     // Nobody there is local or has an address: who shows a capability is counted by it.
     if (auto wait = tenants_.take("tor " + who.id, now); wait > 0)

@@ -36,8 +36,10 @@ void oap_exchange::read_body(body_handler then) {
 }
 
 void oap_exchange::body(body_frame f) {
-  if (f.data.empty() && f.raw_len == 0 && !f.last)
-    return;
+  if (f.data.empty() && f.raw_len == 0) {
+    ended_ = ended_ || f.last;
+    return hand_out_body();
+  }
   if (wants_body_ && body_.empty() && f.raw_len == 0) // who waits for it gets it as it comes
     return give(std::move(f));
   stage(f);
@@ -52,8 +54,10 @@ void oap_exchange::give(body_frame f) {
 }
 
 void oap_exchange::hand_out_body() {
-  if (!wants_body_ || body_.empty())
+  if (!wants_body_)
     return;
+  if (body_.empty())
+    return std::exchange(ended_, false) ? give({.last = true}) : void();
   if (body_.front().raw_len != 0 && !inflate_front())
     return;
   auto f = std::move(body_.front());
@@ -128,16 +132,16 @@ void oap_exchange::fail(error e) {
 void oap_exchange::begin(object_head head) {
   if (over_ || cancelled_)
     return;
-  head_ = std::move(head);
   began_ = true;
-  core::json map = head_.result.is_object() ? std::move(head_.result) : core::json::object();
-  map["cid"] = head_.cid.to_text();
-  map["size"] = head_.size;
-  if (head_.partial)
-    map["range"] = core::json::array({head_.first, head_.first + head_.length - 1});
+  core::json map = head.result.is_object() ? std::move(head.result) : core::json::object();
+  map["cid"] = head.cid.to_text();
+  map["size"] = head.size;
+  if (head.partial)
+    map["range"] = core::json::array({head.first, head.first + head.length - 1});
+  head_ = std::move(head);
   send_chunk c;
   c.data = core::dump_cbor(map);
-  c.status = head_.partial ? 206 : 200;
+  c.status = status();
   emit(self_, std::move(c));
   ++self_->state.box->chunks;
 }
@@ -147,10 +151,10 @@ void oap_exchange::write(core::bytes chunk, room_handler room) {
     return;
   send_chunk c;
   c.data = std::move(chunk);
-  c.status = head_.partial ? 206 : 200;
-  if (first_chunk_ && reply_objects_) {
-    c.obj = head_.cid;
-    c.total = head_.size;
+  c.status = status();
+  if (first_chunk_ && reply_objects_ && head_) {
+    c.obj = head_->cid;
+    c.total = head_->size;
   }
   first_chunk_ = false;
   emit(self_, std::move(c));
@@ -217,9 +221,8 @@ void oap_exchange::drain() {
 void oap_exchange::finish() {
   if (over_ || cancelled_)
     return;
-  const std::uint16_t status = head_.partial ? 206 : 200;
-  emit(self_, send_end{status});
-  over(status, ec::none);
+  emit(self_, send_end{status()});
+  over(status(), ec::none);
 }
 
 // -- end ---------------------------------------------------------------------------
@@ -238,6 +241,8 @@ void oap_exchange::cancel() {
 
 /// Nobody will ask for the rest of the body: its memory and its credit go back.
 void oap_exchange::drop_body() {
+  if (body_.empty())
+    return;
   std::uint32_t frames = 0;
   for (const auto& f : std::exchange(body_, {})) {
     unstage(f);
@@ -276,6 +281,11 @@ core::instant oap_exchange::check(core::instant now) {
     return call_.deadline;
   fail({ec::downstream_timeout, "no answer within the deadline"});
   return now + set.body_timeout;
+}
+
+/// Of an answer that has begun.
+std::uint16_t oap_exchange::status() const noexcept {
+  return head_ && head_->partial ? 206 : 200;
 }
 
 const oap_settings& oap_exchange::limits() const noexcept {

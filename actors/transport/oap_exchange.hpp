@@ -4,6 +4,7 @@
 #include "transport/oap_stream.hpp"
 
 #include <list>
+#include <optional>
 
 namespace ron::transport {
 
@@ -60,6 +61,7 @@ public:
 
 private:
   const oap_settings& limits() const noexcept;
+  std::uint16_t status() const noexcept;
   void hand_out_body();
   void give(body_frame f);
   bool inflate_front();
@@ -74,12 +76,13 @@ private:
   const bool reply_objects_;
   std::list<body_frame> body_;        ///< bounded by our window; one of it inflated. Mostly empty,
                                       ///< and then it costs nothing
+  bool ended_ = false;                ///< behind `body_` comes its end, which has no bytes
   body_handler wants_body_;
   core::instant body_since_{};        ///< since when a piece is waited for
   room_handler wants_room_;
   events_handler wants_turn_;
   std::function<void()> on_cancel_;
-  object_head head_;
+  std::optional<object_head> head_;   ///< of an answer that has begun
   bool began_ = false;                ///< the result map is out, bytes follow
   bool first_chunk_ = true;
   bool over_ = false;

@@ -23,13 +23,11 @@ struct JournalBatch : ::testing::Test {
   }
 };
 
-keep_mail mail_of(std::uint64_t seq, std::string id) {
-  keep_mail m;
-  m.in = 1;
-  m.seq = seq;
-  m.topic = core::bytes::literal("t");
-  m.body.id = std::move(id);
-  return m;
+keep_mail mail_of(std::uint64_t seq, const std::string& id, const std::string& payload = {}) {
+  mail_body body;
+  body.id = id;
+  body.payload = core::bytes::copy(std::string_view{payload});
+  return change_of(seq, std::move(body));
 }
 
 // One commit for all of them, and still each entry is kept or refused by itself.
@@ -41,9 +39,8 @@ TEST_F(JournalBatch, ABatchThatDoesNotFitLosesOnlyWhatItHasNoRoomFor) {
   journal_batch b;
   constexpr std::uint64_t mails = 20;
   for (std::uint64_t i = 0; i < mails; ++i) {
-    auto m = mail_of(100 + i, "m" + std::to_string(i));
-    m.body.payload = core::bytes::copy(std::string(200'000, 'x'));
-    b.changes.emplace_back(std::move(m));
+    b.changes.emplace_back(
+      mail_of(100 + i, "m" + std::to_string(i), std::string(200'000, 'x')));
     b.ends.push_back(b.changes.size());
   }
   b.ends.push_back(b.changes.size()); // nothing, told of all the same

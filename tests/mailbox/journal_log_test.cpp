@@ -30,14 +30,11 @@ struct JournalLog : ::testing::Test {
     kept.reset();
     kept = open_journal(folder, clock, &injected);
   }
-  static keep_mail mail_of(std::uint64_t seq, std::string payload = "payload") {
-    keep_mail m;
-    m.in = 1;
-    m.seq = seq;
-    m.topic = core::bytes::literal("t");
-    m.body.id = std::to_string(seq);
-    m.body.payload = core::bytes::copy(std::string_view{payload});
-    return m;
+  static keep_mail mail_of(std::uint64_t seq, const std::string& payload = "payload") {
+    mail_body body;
+    body.id = std::to_string(seq);
+    body.payload = core::bytes::copy(std::string_view{payload});
+    return change_of(seq, std::move(body));
   }
   std::vector<std::uint64_t> there() {
     std::vector<std::uint64_t> out;

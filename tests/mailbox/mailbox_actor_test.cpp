@@ -214,7 +214,7 @@ TEST_P(MailboxBothWays, ReplaysAtOnceHaveOneEffect) {
     callers.emplace_back([&] {
       auto s = send("t", "once");
       std::lock_guard guard{mutex};
-      ids.insert(s ? s->message_id : s.error().message);
+      ids.insert(s ? std::string{s->message_id} : s.error().message);
       originals += s && !s->duplicate;
     });
   for (auto& c : callers)

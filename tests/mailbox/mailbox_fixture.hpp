@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <deque>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -60,6 +61,17 @@ inline std::unique_ptr<journal> open_journal(const test_folder& in, const core::
   if (!db)
     throw std::runtime_error(db.error().message);
   return std::move(*db);
+}
+
+/// A change of no partition: its body lies here until the tests end.
+inline keep_mail change_of(std::uint64_t seq, mail_body body) {
+  static std::deque<mail_body> bodies;
+  keep_mail m;
+  m.in = 1;
+  m.seq = seq;
+  m.topic = "t";
+  m.body = &bodies.emplace_back(std::move(body));
+  return m;
 }
 
 inline result<void> write(journal& to, std::vector<change> changes, std::uint64_t source = 0) {

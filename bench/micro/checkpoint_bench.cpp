@@ -58,28 +58,22 @@ public:
 
 private:
   keep_mail mail(bucket in) {
-    keep_mail m;
-    m.in = in;
-    m.seq = ++seq_;
-    m.topic = core::bytes::literal("bench");
-    m.body.id = "01KARQ5V7R0000000000000000";
-    m.body.payload = payload_;
-    return m;
+    return {in, ++seq_, "bench", &body_, {}};
   }
   keep_send send(bucket in) {
-    keep_send s;
-    s.in = in;
-    for (auto& b : s.send.slot)
+    keep_send s{in, {}, &remembered_};
+    for (auto& b : s.slot)
       b = static_cast<std::uint8_t>(random_());
-    s.send.what.message_id = "01KARQ5V7R0000000000000000";
-    s.send.what.caller = "somebody";
     return s;
   }
 
   bool idempotent_;
   std::mt19937_64 random_{7};
   core::system_clock clock_;
-  core::bytes payload_ = core::bytes::copy(core::byte_view{noise(payload_bytes)});
+  mail_body body_{.id = "01KARQ5V7R0000000000000000",
+                  .payload = core::bytes::copy(core::byte_view{noise(payload_bytes)}),
+                  .key = {}, .attrs = {}};
+  remembered_send remembered_{.caller = "somebody", .message_id = "01KARQ5V7R0000000000000000"};
   std::vector<bucket> buckets_;
   std::size_t turn_ = 0;
   std::uint64_t seq_ = 0;

@@ -5,6 +5,7 @@
 #include "old_seal.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -25,6 +26,8 @@ struct MailFormat : ::testing::Test {
   test_folder folder;
   core::manual_clock clock;
   std::unique_ptr<journal> kept;
+  std::deque<mail_body> bodies;            ///< what changes refer to
+  std::deque<remembered_send> remembered; ///< the same
   std::vector<std::string> damage;
   std::map<std::string, std::uint64_t> counts;
 
@@ -39,14 +42,11 @@ struct MailFormat : ::testing::Test {
     return o;
   }
   static std::string payload_of(std::uint64_t seq) { return "payload of " + std::to_string(seq); }
-  static keep_mail mail_of(std::uint64_t seq) {
-    keep_mail m;
-    m.in = static_cast<bucket>(seq % 2);
-    m.seq = seq;
-    m.topic = core::bytes::literal("t");
-    m.body.id = std::to_string(seq);
-    m.body.payload = core::bytes::copy(std::string_view{payload_of(seq)});
-    return m;
+  keep_mail mail_of(std::uint64_t seq) {
+    auto& body = bodies.emplace_back();
+    body.id = std::to_string(seq);
+    body.payload = core::bytes::copy(std::string_view{payload_of(seq)});
+    return {static_cast<bucket>(seq % 2), seq, "t", &body, {}};
   }
   static keep_state state_of(std::uint64_t seq, std::uint32_t attempts) {
     keep_state s;
@@ -56,12 +56,11 @@ struct MailFormat : ::testing::Test {
     s.state.nonce = 0x6e6f6e6365000000 + seq;
     return s;
   }
-  static keep_send send_of(std::uint8_t n) {
-    keep_send s;
-    s.send.slot[0] = n;
-    s.send.what.caller = "caller " + std::to_string(n);
-    s.send.what.message_id = "id";
-    return s;
+  keep_send send_of(std::uint8_t n) {
+    auto& what = remembered.emplace_back();
+    what.caller = "caller " + std::to_string(n);
+    what.message_id = "id";
+    return {0, {n}, &what};
   }
 
   void put_old(store::logged_store& db, const std::vector<change>& changes, std::uint64_t seq) {

@@ -79,12 +79,11 @@ struct Stores : ::testing::Test {
     auto db = ron::mailbox::open_lmdb_journal({path(kind::mailbox), 16u << 20, 8}, clock);
     ASSERT_TRUE(db) << db.error().message;
     for (std::uint64_t i = 1; i <= messages; ++i) {
-      ron::mailbox::keep_mail m;
-      m.in = static_cast<ron::mailbox::bucket>(i % 7);
-      m.seq = i;
-      m.topic = ron::core::bytes::literal("jobs");
-      m.body.id = std::to_string(i);
-      m.body.payload = core::bytes::copy(noise(300, i));
+      ron::mailbox::mail_body body;
+      body.id = std::to_string(i);
+      body.payload = core::bytes::copy(noise(300, i));
+      const auto in = static_cast<ron::mailbox::bucket>(i % 7);
+      const ron::mailbox::keep_mail m{in, i, "jobs", &body, {}};
       ASSERT_TRUE(wait_for<void>(
         [&](auto then) { (*db)->write(1, {ron::mailbox::change{m}}, std::move(then)); }));
     }
